@@ -1,0 +1,2 @@
+//! A terminal UI for watching and driving MonkeyCI builds.
+
