@@ -1,2 +1,3 @@
 //! A terminal UI for watching and driving MonkeyCI builds.
 
+pub mod edn;
