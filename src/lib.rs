@@ -1,3 +1,4 @@
 //! A terminal UI for watching and driving MonkeyCI builds.
 
+pub mod domain;
 pub mod edn;

@@ -1,0 +1,137 @@
+//! Ids and the two numbers that go with every event.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A moment: milliseconds since the Unix epoch.
+pub type Millis = i64;
+
+/// The place of an event in its journal, counted from 1. Zero means: not numbered yet.
+pub type Seq = u64;
+
+/// The three-part id of a build: org, repo, build (protocol/README, "Vocabulary").
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sid {
+    /// Organisation: `local` for builds that run here.
+    pub org: String,
+    /// Repository, unique inside its organisation.
+    pub repo: String,
+    /// Build, unique inside its repository.
+    pub build: String,
+}
+
+/// The text is no `ORG/REPO/BUILD`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a build's sid has the form ORG/REPO/BUILD, not {0:?}")]
+pub struct SidError(String);
+
+impl Sid {
+    /// Puts a sid together from its parts.
+    pub fn new(org: impl Into<String>, repo: impl Into<String>, build: impl Into<String>) -> Self {
+        Self {
+            org: org.into(),
+            repo: repo.into(),
+            build: build.into(),
+        }
+    }
+
+    /// Reads `ORG/REPO/BUILD`.
+    pub fn parse(text: &str) -> Result<Self, SidError> {
+        let mut parts = text.split('/');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(org), Some(repo), Some(build), None)
+                if !org.is_empty() && !repo.is_empty() && !build.is_empty() =>
+            {
+                Ok(Self::new(org, repo, build))
+            }
+            _ => Err(SidError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.org, self.repo, self.build)
+    }
+}
+
+/// The id of a job, chosen by the script: any text, hostile until proved otherwise.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(Arc<str>);
+
+impl JobId {
+    /// Wraps an id as the script wrote it.
+    pub fn new(id: impl AsRef<str>) -> Self {
+        Self(Arc::from(id.as_ref()))
+    }
+
+    /// The id as the script wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// Writes the id without control characters, so that it may be shown anywhere.
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.chars().any(char::is_control) {
+            let shown: String = self
+                .0
+                .chars()
+                .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+                .collect();
+            f.pad(&shown)
+        } else {
+            f.pad(&self.0)
+        }
+    }
+}
+
+impl From<&str> for JobId {
+    fn from(id: &str) -> Self {
+        Self::new(id)
+    }
+}
+
+/// Longest file name made from an id, in bytes.
+const LONGEST_NAME: usize = 100;
+
+/// Makes a file name from an id: percent-encoded outside `[A-Za-z0-9._-]` and for
+/// leading dots, cut and closed with a hash over 100 bytes. Different ids give
+/// different names.
+pub fn file_name(id: &str) -> String {
+    let mut name = String::with_capacity(id.len());
+    for (place, byte) in id.bytes().enumerate() {
+        let plain = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-')
+            || (byte == b'.' && place > 0);
+        if plain {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    if name.is_empty() {
+        return "%".to_owned();
+    }
+    if name.len() > LONGEST_NAME {
+        // `name` is ASCII, so any cut is a character boundary.
+        name.truncate(LONGEST_NAME - 17);
+        name.push_str(&format!("~{:016x}", stable_hash(id.as_bytes())));
+    }
+    name
+}
+
+/// The 64-bit FNV-1a hash: tiny, and the same in every process, version and machine, which
+/// the standard library's hashers do not promise. For names, not for secrets.
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

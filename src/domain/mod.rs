@@ -1,0 +1,30 @@
+//! What a build *is*: ids, events, statuses, jobs, and the fold that turns a
+//! journal of events into a [`Build`].
+//!
+//! Everything here is plain data and small rules. There is no clock, no file, no
+//! network and no async in it: time comes with the events. How events are spelled
+//! on the wire is the business of `wire`; of the codec only its generic
+//! [`Value`](crate::edn::Value) is used, to keep what this version does not know.
+//!
+//! Start reading at [`Event`], then [`Build::apply`] (the fold), then [`JobGraph`]
+//! (who waits for whom).
+
+mod build;
+mod event;
+mod fold;
+mod graph;
+mod ids;
+mod job;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use build::{
+    BlobKind, Build, CommandState, GitInfo, JobState, OpenJob, Phase, StoredBlob, TestTotals,
+    Warning,
+};
+pub use event::{Event, EventKind, Src, TuiEvent};
+pub use graph::{GraphFault, JobGraph};
+pub use ids::{JobId, Millis, Seq, Sid, SidError, file_name, stable_hash};
+pub use job::{BlobRef, Job, JobKind};
+pub use status::{BuildStatus, JobStatus};
