@@ -1,0 +1,354 @@
+//! Events on the wire (protocol/events.md §1–2).
+
+use crate::domain::{BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid, Src, TuiEvent};
+use crate::edn::{self, Map, Value};
+
+use super::fields::{Fields, text};
+use super::{job_from, job_to_map};
+
+/// Why something is no event.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The text cannot be read at all.
+    #[error("not readable as EDN")]
+    Edn(#[from] edn::ReadError),
+    /// The bytes are no UTF-8.
+    #[error("not UTF-8")]
+    Utf8(#[from] std::str::Utf8Error),
+    /// The value is no map, or the map has no `:type`.
+    #[error("an event is a map with a :type, not {0}")]
+    NoEvent(String),
+}
+
+/// Reads the body of a `POST /events`: a vector, a list or a single map (script-api.md §10).
+/// Things in it that are no events are left out and counted.
+pub fn events_from_body(body: &[u8]) -> Result<(Vec<Event>, usize), WireError> {
+    let text = std::str::from_utf8(body)?;
+    let mut events = Vec::new();
+    let mut odd = 0;
+    for form in edn::read_all_lenient(text)? {
+        let items = match form {
+            Value::Vector(items) | Value::List(items) | Value::Set(items) => items,
+            Value::Nil => continue,
+            other => vec![other],
+        };
+        for item in items {
+            match event_from(item) {
+                Ok(event) => events.push(event),
+                Err(_) => odd += 1,
+            }
+        }
+    }
+    Ok((events, odd))
+}
+
+/// Reads one event.
+pub fn event_from(value: Value) -> Result<Event, WireError> {
+    let Value::Map(map) = value else {
+        return Err(no_event(&value));
+    };
+    let mut fields = Fields::new(map);
+    let Some(type_name) = fields.take("type", text) else {
+        return Err(no_event(&Value::Map(fields.rest())));
+    };
+    let mut event = Event::new(EventKind::BuildStart);
+    event.time = fields.int("time");
+    event.sid = fields.take("sid", sid);
+    event.src = fields.text("src").map(|name| Src::parse(&name));
+    event.job_id = fields.text("job-id").map(JobId::new);
+    event.message = fields.text("message");
+    event.kind = kind_from(&type_name, &mut fields);
+    event.extra = fields.rest();
+    Ok(event)
+}
+
+fn no_event(value: &Value) -> WireError {
+    let shown: String = edn::write(value).chars().take(80).collect();
+    WireError::NoEvent(shown)
+}
+
+fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
+    let build_status = |fields: &mut Fields| fields.text("status").map(|s| BuildStatus::parse(&s));
+    let job_status = |fields: &mut Fields| fields.text("status").map(|s| JobStatus::parse(&s));
+    let result = |fields: &mut Fields| fields.map("result").unwrap_or_default();
+    let build = |fields: &mut Fields| fields.map("build").unwrap_or_default();
+    let job = |fields: &mut Fields| fields.map("job").map(|map| Box::new(job_from(map)));
+    let stored = |fields: &mut Fields| {
+        (
+            fields.text("artifact-id").unwrap_or_default(),
+            fields.text("path").unwrap_or_default(),
+            fields
+                .int("size")
+                .and_then(|n| n.try_into().ok())
+                .unwrap_or_default(),
+        )
+    };
+    match type_name {
+        "build/triggered" => EventKind::BuildTriggered {
+            build: build(fields),
+        },
+        "build/pending" => EventKind::BuildPending {
+            build: build(fields),
+        },
+        "build/queued" => EventKind::BuildQueued {
+            build: build(fields),
+        },
+        "build/initializing" => EventKind::BuildInitializing {
+            build: build(fields),
+        },
+        "build/start" => EventKind::BuildStart,
+        "build/end" => EventKind::BuildEnd {
+            status: build_status(fields),
+            build: fields.map("build"),
+        },
+        "build/canceled" => EventKind::BuildCanceled,
+        "build/updated" => EventKind::BuildUpdated {
+            build: build(fields),
+        },
+        "script/initializing" => EventKind::ScriptInitializing {
+            script_dir: fields.text("script-dir"),
+        },
+        "script/start" => EventKind::ScriptStart {
+            jobs: fields.take("jobs", jobs).unwrap_or_default(),
+        },
+        "script/end" => EventKind::ScriptEnd {
+            status: build_status(fields),
+        },
+        "job/pending" => EventKind::JobPending { job: job(fields) },
+        "job/queued" => EventKind::JobQueued { job: job(fields) },
+        "job/blocked" => EventKind::JobBlocked,
+        "job/unblocked" => EventKind::JobUnblocked,
+        "job/skipped" => EventKind::JobSkipped,
+        "job/initializing" => EventKind::JobInitializing {
+            local_dir: fields.text("local-dir"),
+            agent: fields.map("agent"),
+        },
+        "job/start" => EventKind::JobStart,
+        "job/executed" => EventKind::JobExecuted {
+            status: job_status(fields),
+            result: result(fields),
+        },
+        "job/end" => EventKind::JobEnd {
+            status: job_status(fields),
+            result: result(fields),
+        },
+        "container/job-queued" => EventKind::ContainerJobQueued {
+            job: job(fields),
+            dek: fields.text("dek"),
+        },
+        "container/pending" => EventKind::ContainerPending,
+        "container/initializing" => EventKind::ContainerInitializing,
+        "container/start" => EventKind::ContainerStart,
+        "container/end" => EventKind::ContainerEnd {
+            status: job_status(fields),
+            result: result(fields),
+        },
+        "container/script-end" => EventKind::ContainerScriptEnd {
+            result: result(fields),
+            done: fields.flag("done?").unwrap_or_default(),
+            step: fields.text("step"),
+        },
+        "command/start" => EventKind::CommandStart {
+            command: fields.text("command").unwrap_or_default(),
+            stdout: fields.text("stdout"),
+            stderr: fields.text("stderr"),
+        },
+        "command/end" => EventKind::CommandEnd {
+            command: fields.text("command").unwrap_or_default(),
+            exit: fields.int("exit"),
+            stdout: fields.text("stdout"),
+            stderr: fields.text("stderr"),
+        },
+        "sidecar/start" => EventKind::SidecarStart,
+        "sidecar/end" => EventKind::SidecarEnd {
+            result: result(fields),
+        },
+        "tui/warning" => EventKind::Tui(TuiEvent::Warning),
+        "tui/interrupted" => EventKind::Tui(TuiEvent::Interrupted),
+        "tui/gap" => EventKind::Tui(TuiEvent::Gap),
+        "tui/attempt" => EventKind::Tui(TuiEvent::Attempt {
+            attempt: fields
+                .int("attempt")
+                .and_then(|n| n.try_into().ok())
+                .unwrap_or(1),
+        }),
+        "tui/artifact-saved" => {
+            let (id, path, size) = stored(fields);
+            EventKind::Tui(TuiEvent::ArtifactSaved { id, path, size })
+        }
+        "tui/cache-saved" => {
+            let (id, path, size) = stored(fields);
+            EventKind::Tui(TuiEvent::CacheSaved { id, path, size })
+        }
+        other => EventKind::Other(other.into()),
+    }
+}
+
+fn sid(value: &Value) -> Option<Sid> {
+    match value.as_seq()? {
+        [org, repo, build] => Some(Sid::new(text(org)?, text(repo)?, text(build)?)),
+        _ => None,
+    }
+}
+
+fn jobs(value: &Value) -> Option<Vec<Job>> {
+    let jobs = value
+        .as_seq()?
+        .iter()
+        .filter_map(|item| item.as_map().cloned().map(job_from));
+    Some(jobs.collect())
+}
+
+/// Writes an event as one line of strict EDN, without its number.
+pub fn write_event(event: &Event) -> String {
+    edn::write(&edn_event(event))
+}
+
+/// The event as an EDN map, without its number.
+pub fn edn_event(event: &Event) -> Value {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| {
+        map.insert(Value::kw(key), value);
+    };
+    put("type", Value::kw(event.type_name()));
+    if let Some(time) = event.time {
+        put("time", Value::Int(time));
+    }
+    if let Some(sid) = &event.sid {
+        let parts = [&sid.org, &sid.repo, &sid.build];
+        put(
+            "sid",
+            Value::Vector(parts.map(|part| part.as_str().into()).into()),
+        );
+    }
+    if let Some(src) = &event.src {
+        put("src", Value::kw(src.as_str()));
+    }
+    if let Some(id) = &event.job_id {
+        put("job-id", id.as_str().into());
+    }
+    if let Some(message) = &event.message {
+        put("message", message.as_str().into());
+    }
+    write_kind(&event.kind, &mut put);
+    // What has a typed place is never written over by what was left beside it.
+    for (key, value) in &event.extra {
+        if map.get(key).is_none() {
+            map.insert(key.clone(), value.clone());
+        }
+    }
+    Value::Map(map)
+}
+
+fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
+    match kind {
+        EventKind::BuildTriggered { build }
+        | EventKind::BuildPending { build }
+        | EventKind::BuildQueued { build }
+        | EventKind::BuildInitializing { build }
+        | EventKind::BuildUpdated { build } => put("build", Value::Map(build.clone())),
+        EventKind::BuildEnd { status, build } => {
+            put_status(put, status.as_ref().map(BuildStatus::as_str));
+            if let Some(build) = build {
+                put("build", Value::Map(build.clone()));
+            }
+        }
+        EventKind::ScriptInitializing { script_dir } => {
+            put_text(put, "script-dir", script_dir.as_ref());
+        }
+        EventKind::ScriptStart { jobs } => {
+            let jobs = jobs.iter().map(|job| Value::Map(job_to_map(job)));
+            put("jobs", Value::Vector(jobs.collect()));
+        }
+        EventKind::ScriptEnd { status } => {
+            put_status(put, status.as_ref().map(BuildStatus::as_str));
+        }
+        EventKind::JobPending { job } | EventKind::JobQueued { job } => {
+            put_job(put, job.as_deref());
+        }
+        EventKind::ContainerJobQueued { job, dek } => {
+            put_job(put, job.as_deref());
+            put_text(put, "dek", dek.as_ref());
+        }
+        EventKind::JobInitializing { local_dir, agent } => {
+            put_text(put, "local-dir", local_dir.as_ref());
+            if let Some(agent) = agent {
+                put("agent", Value::Map(agent.clone()));
+            }
+        }
+        EventKind::JobExecuted { status, result }
+        | EventKind::JobEnd { status, result }
+        | EventKind::ContainerEnd { status, result } => {
+            put_status(put, status.as_ref().map(JobStatus::as_str));
+            put("result", Value::Map(result.clone()));
+        }
+        EventKind::ContainerScriptEnd { result, done, step } => {
+            put("done?", Value::Bool(*done));
+            put("result", Value::Map(result.clone()));
+            put_text(put, "step", step.as_ref());
+        }
+        EventKind::CommandStart {
+            command,
+            stdout,
+            stderr,
+        } => {
+            put("command", command.as_str().into());
+            put_text(put, "stdout", stdout.as_ref());
+            put_text(put, "stderr", stderr.as_ref());
+        }
+        EventKind::CommandEnd {
+            command,
+            exit,
+            stdout,
+            stderr,
+        } => {
+            put("command", command.as_str().into());
+            if let Some(exit) = exit {
+                put("exit", Value::Int(*exit));
+            }
+            put_text(put, "stdout", stdout.as_ref());
+            put_text(put, "stderr", stderr.as_ref());
+        }
+        EventKind::SidecarEnd { result } => put("result", Value::Map(result.clone())),
+        EventKind::Tui(TuiEvent::Attempt { attempt }) => {
+            put("attempt", Value::Int(i64::from(*attempt)));
+        }
+        EventKind::Tui(
+            TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size },
+        ) => {
+            put("artifact-id", id.as_str().into());
+            put("path", path.as_str().into());
+            put("size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX)));
+        }
+        EventKind::Tui(TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap)
+        | EventKind::BuildStart
+        | EventKind::BuildCanceled
+        | EventKind::JobBlocked
+        | EventKind::JobUnblocked
+        | EventKind::JobSkipped
+        | EventKind::JobStart
+        | EventKind::ContainerPending
+        | EventKind::ContainerInitializing
+        | EventKind::ContainerStart
+        | EventKind::SidecarStart
+        | EventKind::Other(_) => {}
+    }
+}
+
+fn put_status(put: &mut impl FnMut(&str, Value), status: Option<&str>) {
+    if let Some(status) = status {
+        put("status", Value::kw(status));
+    }
+}
+
+fn put_text(put: &mut impl FnMut(&str, Value), key: &str, text: Option<&String>) {
+    if let Some(text) = text {
+        put(key, text.as_str().into());
+    }
+}
+
+fn put_job(put: &mut impl FnMut(&str, Value), job: Option<&Job>) {
+    if let Some(job) = job {
+        put("job", Value::Map(job_to_map(job)));
+    }
+}

@@ -1,0 +1,20 @@
+//! EDN and JSON ⇄ domain, and the framing of event streams.
+//!
+//! Slashed wire names live here and nowhere else (but for `EventKind::type_name`).
+//! Reading is lenient, writing is strict: protocol/README, "EDN as it really appears on
+//! the wire". What has no typed place in the domain is carried in `extra` and written back.
+//!
+//! Start reading at [`event_from`] and [`edn_event`]; [`sse`] frames streams, [`json_event`]
+//! makes the lines of `--json`.
+
+mod event;
+mod fields;
+mod job;
+mod json;
+pub mod sse;
+#[cfg(test)]
+mod tests;
+
+pub use event::{WireError, edn_event, event_from, events_from_body, write_event};
+pub use job::{job_from, job_to_map};
+pub use json::{json_event, to_json};
