@@ -2,4 +2,5 @@
 
 pub mod domain;
 pub mod edn;
+pub mod logs;
 pub mod wire;

@@ -1,0 +1,388 @@
+//! Finding text in a log: what `logs --strip` would print, line by line.
+//!
+//! A search is done in steps with a [`Budget`], so that a frame, or a task that may be cancelled,
+//! decides how long one takes; [`Step::Continue`] says where to go on. Steps neither remember
+//! anything nor wrap around: the caller does.
+//!
+//! Smart case: a needle without capitals finds both cases. For a needle of ASCII only the ASCII
+//! letters have two cases, otherwise each character's lower-case form is compared.
+
+use std::io;
+use std::ops::Range;
+
+use memchr::memmem;
+
+use super::ansi::strip_cow;
+use super::reader::{Block, LogReader};
+
+/// Which way to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To higher line numbers.
+    Forward,
+    /// To lower line numbers.
+    Backward,
+}
+
+/// How much one step may do; it ends after the line that uses it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Lines to look at.
+    pub lines: usize,
+    /// Bytes to look at.
+    pub bytes: usize,
+}
+
+impl Budget {
+    /// About a millisecond or two of work.
+    pub const FRAME: Self = Self {
+        lines: 20_000,
+        bytes: 2 << 20,
+    };
+    /// No end but the log's.
+    pub const ALL: Self = Self {
+        lines: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    fn take(&mut self, lines: usize, bytes: usize) {
+        self.lines = self.lines.saturating_sub(lines);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.lines == 0 || self.bytes == 0
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// This line matches.
+    Found(usize),
+    /// No line does, to the end of the log in that direction.
+    NotFound,
+    /// Used up; go on from this line.
+    Continue(usize),
+}
+
+/// How a step of counting ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Matching lines seen in this step.
+    pub lines: usize,
+    /// Where to go on; nothing when all were seen.
+    pub next: Option<usize>,
+}
+
+/// A text to look for.
+#[derive(Debug, Clone)]
+pub struct Search {
+    needle: String,
+    case: Case,
+    finder: memmem::Finder<'static>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Exact,
+    /// The needle is lower-case ASCII.
+    FoldAscii,
+    /// The needle is folded by [`fold`].
+    FoldUnicode,
+}
+
+impl Search {
+    /// Looks for a literal text, with smart case. An empty one matches nothing.
+    pub fn new(needle: &str) -> Self {
+        let (needle, case) = if needle.chars().any(char::is_uppercase) {
+            (needle.to_owned(), Case::Exact)
+        } else if needle.is_ascii() {
+            (needle.to_owned(), Case::FoldAscii)
+        } else {
+            (fold(needle).0, Case::FoldUnicode)
+        };
+        Self {
+            finder: memmem::Finder::new(needle.as_bytes()).into_owned(),
+            needle,
+            case,
+        }
+    }
+
+    /// Returns whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.needle.is_empty()
+    }
+
+    /// Returns whether a text contains what is looked for.
+    pub fn is_match(&self, text: &str) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        match self.case {
+            Case::Exact => self.finder.find(text.as_bytes()).is_some(),
+            Case::FoldAscii => {
+                let folded = text.to_ascii_lowercase();
+                self.finder.find(folded.as_bytes()).is_some()
+            }
+            Case::FoldUnicode => self.finder.find(fold(text).0.as_bytes()).is_some(),
+        }
+    }
+
+    /// Returns the matches in a text, as byte ranges that do not overlap.
+    pub fn matches_in(&self, text: &str) -> Vec<Range<usize>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let find = |folded: &str| -> Vec<Range<usize>> {
+            let starts = self.finder.find_iter(folded.as_bytes());
+            starts.map(|at| at..at + self.needle.len()).collect()
+        };
+        match self.case {
+            Case::Exact => find(text),
+            Case::FoldAscii => find(&text.to_ascii_lowercase()),
+            Case::FoldUnicode => {
+                let (folded, from) = fold(text);
+                let mut ranges = Vec::new();
+                for found in find(&folded) {
+                    // A match may end inside what one character became; it has the whole of it.
+                    let end = from[found.end..]
+                        .iter()
+                        .find(|at| **at > from[found.end - 1]);
+                    ranges.push(from[found.start]..end.copied().unwrap_or(text.len()));
+                }
+                ranges
+            }
+        }
+    }
+
+    /// Looks for the next matching line, `from` included.
+    pub fn find_next(
+        &self,
+        reader: &LogReader,
+        from: usize,
+        direction: Direction,
+        mut budget: Budget,
+    ) -> io::Result<Step> {
+        let count = reader.line_count();
+        if self.is_empty() || count == 0 || (direction == Direction::Forward && from >= count) {
+            return Ok(Step::NotFound);
+        }
+        let mut line = from.min(count - 1);
+        let mut buffer = Vec::new();
+        loop {
+            let block = reader.block_with(line)?;
+            let part = match direction {
+                Direction::Forward => line..block.lines.end,
+                Direction::Backward => block.lines.start..line + 1,
+            };
+            let candidates = self.candidates(&block, part.clone());
+            // Only lines that were read one by one count in full; the others cost next to nothing.
+            let step = match direction {
+                Direction::Forward => {
+                    self.first_of(reader, &block, candidates, &mut buffer, &mut budget)?
+                }
+                Direction::Backward => {
+                    self.first_of(reader, &block, candidates.rev(), &mut buffer, &mut budget)?
+                }
+            };
+            match step {
+                Outcome::Found(line) => return Ok(Step::Found(line)),
+                Outcome::Next => {}
+                Outcome::UsedUpAt(at) => match following(at, direction, count) {
+                    Some(next) => return Ok(Step::Continue(next)),
+                    None => return Ok(Step::NotFound),
+                },
+            }
+            let last = match direction {
+                Direction::Forward => part.end - 1,
+                Direction::Backward => part.start,
+            };
+            let Some(next) = following(last, direction, count) else {
+                return Ok(Step::NotFound);
+            };
+            line = next;
+            budget.take(0, block.raw.len() / 8);
+            if budget.is_used_up() {
+                return Ok(Step::Continue(line));
+            }
+        }
+    }
+
+    /// Counts matching lines from a line on.
+    pub fn count(&self, reader: &LogReader, from: usize, budget: Budget) -> io::Result<Count> {
+        let mut count = Count {
+            lines: 0,
+            next: None,
+        };
+        let mut buffer = Vec::new();
+        let mut budget = budget;
+        let mut line = from;
+        if self.is_empty() {
+            return Ok(count);
+        }
+        while line < reader.line_count() {
+            if budget.is_used_up() {
+                count.next = Some(line);
+                break;
+            }
+            let block = reader.block_with(line)?;
+            for line in self.candidates(&block, line..block.lines.end) {
+                count.lines += usize::from(self.line_matches(reader, &block, line, &mut buffer)?);
+                budget.take(1, buffer.len());
+            }
+            budget.take(0, block.raw.len() / 8);
+            line = block.lines.end;
+        }
+        Ok(count)
+    }
+
+    fn first_of(
+        &self,
+        reader: &LogReader,
+        block: &Block,
+        lines: impl Iterator<Item = usize>,
+        buffer: &mut Vec<u8>,
+        budget: &mut Budget,
+    ) -> io::Result<Outcome> {
+        for line in lines {
+            if self.line_matches(reader, block, line, buffer)? {
+                return Ok(Outcome::Found(line));
+            }
+            budget.take(1, buffer.len());
+            if budget.is_used_up() {
+                return Ok(Outcome::UsedUpAt(line));
+            }
+        }
+        Ok(Outcome::Next)
+    }
+
+    fn line_matches(
+        &self,
+        reader: &LogReader,
+        block: &Block,
+        line: usize,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        buffer.clear();
+        reader.visit_line(block, line, usize::MAX, |_, bytes| {
+            buffer.extend_from_slice(bytes);
+        })?;
+        Ok(self.is_match(&strip_cow(buffer)))
+    }
+
+    /// Returns the lines of a block that may match. Where the bytes are what is seen, and each
+    /// line is one piece, looking through all of them at once rules most out.
+    fn candidates(&self, block: &Block, part: Range<usize>) -> Candidates {
+        let first = part.start - block.lines.start;
+        let last = part.end - 1 - block.lines.start;
+        if !block.contiguous || block.starts.len() < block.lines.len() || last == 0 {
+            return Candidates::All(part);
+        }
+        // The last line of the block may go on where other streams have written.
+        let sure_end = (block.starts[last].0 - block.base) as usize;
+        let bytes = &block.raw[(block.starts[first].0 - block.base) as usize..sure_end];
+        let plain = |byte: &u8| matches!(byte, b'\n' | 0x20..=0x7e);
+        if self.case == Case::FoldUnicode || !bytes.iter().all(plain) {
+            return Candidates::All(part);
+        }
+        let base = block.starts[first].0;
+        let mut lines = Vec::new();
+        let mut add = |at: usize| {
+            let at = base + at as u64;
+            let index = block.starts.partition_point(|start| start.0 <= at) - 1;
+            let line = block.lines.start + index;
+            if lines.last() != Some(&line) {
+                lines.push(line);
+            }
+        };
+        if self.case == Case::FoldAscii {
+            let folded = bytes.to_ascii_lowercase();
+            self.finder.find_iter(&folded).for_each(&mut add);
+        } else {
+            self.finder.find_iter(bytes).for_each(&mut add);
+        }
+        lines.push(part.end - 1);
+        Candidates::Some(lines.into_iter())
+    }
+}
+
+enum Outcome {
+    Found(usize),
+    UsedUpAt(usize),
+    Next,
+}
+
+/// Lines to look at, in order; from either end.
+enum Candidates {
+    All(Range<usize>),
+    Some(std::vec::IntoIter<usize>),
+}
+
+impl Iterator for Candidates {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        match self {
+            Self::All(lines) => lines.next(),
+            Self::Some(lines) => lines.next(),
+        }
+    }
+}
+
+impl DoubleEndedIterator for Candidates {
+    fn next_back(&mut self) -> Option<usize> {
+        match self {
+            Self::All(lines) => lines.next_back(),
+            Self::Some(lines) => lines.next_back(),
+        }
+    }
+}
+
+fn following(line: usize, direction: Direction, count: usize) -> Option<usize> {
+    match direction {
+        Direction::Forward => Some(line + 1).filter(|next| *next < count),
+        Direction::Backward => line.checked_sub(1),
+    }
+}
+
+/// Returns the lower-case form of a text, and for each of its bytes where it came from.
+fn fold(text: &str) -> (String, Vec<usize>) {
+    let mut folded = String::with_capacity(text.len());
+    let mut from = Vec::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        for lower in c.to_lowercase() {
+            folded.push(lower);
+        }
+        from.resize(folded.len(), at);
+    }
+    (folded, from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capitals_in_the_needle_make_it_exact() {
+        assert!(Search::new("error").is_match("An ERROR here"));
+        assert!(!Search::new("Error").is_match("An ERROR here"));
+        assert!(Search::new("größe").is_match("DIE GRÖßE"));
+        assert!(!Search::new("").is_match("anything"));
+    }
+
+    #[test]
+    fn matches_are_byte_ranges_of_the_text_as_it_is() {
+        assert_eq!(Search::new("aa").matches_in("xAaaaA"), [1..3, 3..5]);
+        assert_eq!(Search::new("é").matches_in("aÉé"), [1..3, 3..5]);
+        // İ becomes two characters in lower case; a match on the first has both.
+        for range in Search::new("ä i").matches_in("Ä İx") {
+            assert_eq!(range, 0..5);
+        }
+        assert_eq!(
+            Search::new("i\u{307}ä").matches_in("xİÄ").first(),
+            Some(&(1..5))
+        );
+        assert!(Search::new("").matches_in("abc").is_empty());
+    }
+}
