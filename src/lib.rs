@@ -3,4 +3,5 @@
 pub mod domain;
 pub mod edn;
 pub mod logs;
+pub mod process;
 pub mod wire;
