@@ -4,5 +4,6 @@ pub mod archive;
 pub mod domain;
 pub mod edn;
 pub mod logs;
+pub mod ports;
 pub mod process;
 pub mod wire;

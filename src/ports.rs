@@ -1,0 +1,348 @@
+//! The traits at the edges. The engine and the app speak to the outside only through
+//! these; which technology stands behind one is decided in `wiring`.
+//!
+//! No local path and no library type crosses [`Executor`]: the workspace, artifacts and
+//! caches travel as archives through a [`BlobStore`], log bytes and progress through
+//! [`JobPorts`], so that an executor may run on another machine.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+use tokio::io::AsyncRead;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{BlobKind, Event, Job, JobId, JobStatus, Millis, Sid};
+
+// ---------------------------------------------------------------- blobs
+
+/// The bytes of a blob, as a stream.
+pub type BlobReader = Pin<Box<dyn AsyncRead + Send>>;
+
+/// The name of a blob in a store: `org/repo/build/id.tgz` and the like
+/// (script-api.md §5, "Blob keys"). Every part is safe as a file name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobKey(String);
+
+impl BlobKey {
+    /// The workspace of a build.
+    pub fn workspace(sid: &Sid) -> Self {
+        Self::of("workspaces", &[&sid.org, &sid.repo, &sid.build])
+    }
+
+    /// An artifact of a build.
+    pub fn artifact(sid: &Sid, id: &str) -> Self {
+        Self::of("artifacts", &[&sid.org, &sid.repo, &sid.build, id])
+    }
+
+    /// A cache of a repository: shared by all its builds, the last writer wins.
+    pub fn cache(sid: &Sid, id: &str) -> Self {
+        Self::of("caches", &[&sid.org, &sid.repo, id])
+    }
+
+    fn of(kind: &str, parts: &[&str]) -> Self {
+        let mut key = kind.to_owned();
+        for part in parts {
+            key.push('/');
+            key.push_str(&crate::domain::file_name(part));
+        }
+        key.push_str(".tgz");
+        Self(key)
+    }
+
+    /// The key as a relative path with `/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BlobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Why a blob could not be stored or fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The store said no.
+    #[error("the store cannot {action} {key}")]
+    Store {
+        /// "read", "write" or "remove".
+        action: &'static str,
+        /// What was asked for.
+        key: BlobKey,
+        /// The reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The blob is larger than the quota allows.
+    #[error("{key} is larger than the {limit} bytes a blob may have")]
+    TooLarge {
+        /// What was asked for.
+        key: BlobKey,
+        /// The quota in bytes.
+        limit: u64,
+    },
+}
+
+/// Where artifacts, caches and workspaces are kept. A blob is replaced as a whole: a
+/// reader sees the old one or the new one, never half of one.
+pub trait BlobStore: Send + Sync + fmt::Debug {
+    /// Stores a blob and returns its size in bytes.
+    fn put<'a>(
+        &'a self,
+        key: &'a BlobKey,
+        body: BlobReader,
+    ) -> BoxFuture<'a, Result<u64, BlobError>>;
+
+    /// Forgets a blob; one that is not there is fine.
+    fn remove<'a>(&'a self, key: &'a BlobKey) -> BoxFuture<'a, Result<(), BlobError>>;
+
+    /// Opens a blob; `None` when there is none.
+    fn get<'a>(&'a self, key: &'a BlobKey) -> BoxFuture<'a, Result<Option<BlobReader>, BlobError>>;
+}
+
+// ---------------------------------------------------------------- executor
+
+/// Everything an executor needs to know to run one container job once.
+#[derive(Debug, Clone)]
+pub struct JobOrder {
+    /// The build.
+    pub sid: Sid,
+    /// The final definition.
+    pub job: Job,
+    /// Which run of the job this is, from 1.
+    pub attempt: u32,
+    /// Where the workspace archive is kept.
+    pub workspace: BlobKey,
+    /// Environment of every command: the job's own, then what the runner adds.
+    pub env: Vec<(String, String)>,
+    /// Archives to unpack before the first command, in order: caches, then artifacts.
+    pub restore: Vec<Transfer>,
+    /// Archives to make after the last command, also after a failure: artifacts, then caches.
+    pub save: Vec<Transfer>,
+    /// The job is stopped after this time.
+    pub timeout: Duration,
+    /// Time between asking a job to stop (TERM) and stopping it (KILL).
+    pub grace: Duration,
+}
+
+/// An artifact or cache on its way from or to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Artifact or cache.
+    pub kind: BlobKind,
+    /// Its id.
+    pub id: String,
+    /// File or directory, relative to where the job works.
+    pub path: String,
+    /// Where it is kept.
+    pub key: BlobKey,
+}
+
+/// What an executor tells while a job runs. The engine turns it into events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobReport {
+    /// Everything is in place; the commands come next.
+    Started,
+    /// A command begins: index of the script line.
+    CommandStarted {
+        /// Index of the script line, from 0.
+        index: usize,
+    },
+    /// A command is over.
+    CommandEnded {
+        /// Index of the script line, from 0.
+        index: usize,
+        /// Its exit status; 128 + n when signal n ended it.
+        exit: i64,
+    },
+    /// Something was stored.
+    Saved {
+        /// What was stored.
+        transfer: Transfer,
+        /// Size of the archive in bytes.
+        size: u64,
+    },
+    /// Something a user should know that is no failure.
+    Warning(String),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobOutcome {
+    /// `Success`, `Failure` (a command failed, or a time-out), `Error` (it could not be
+    /// run), `Canceled` (it was stopped).
+    pub status: JobStatus,
+    /// Exit status of the command that decided it.
+    pub exit: Option<i64>,
+    /// Why, when the exit status does not say it all.
+    pub message: Option<String>,
+}
+
+/// Which output a chunk of log belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogStream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+    /// The runner's own remarks.
+    System,
+}
+
+/// What an executor may use while it runs a job.
+pub trait JobPorts: Send + Sync + fmt::Debug {
+    /// Tells of progress. Never blocks, never fails.
+    fn report(&self, report: JobReport);
+
+    /// Appends to the job's log; `command` is the index of the script line. Returns when
+    /// the bytes are with the operating system, which is what slows a flood down.
+    fn log(&self, stream: LogStream, command: Option<usize>, bytes: &[u8]);
+
+    /// The store for workspace, artifacts and caches.
+    fn blobs(&self) -> &dyn BlobStore;
+}
+
+/// Asks a running job to stop. Asking is free; the second token is the hammer.
+#[derive(Debug, Clone, Default)]
+pub struct StopToken {
+    /// Stop: TERM, then KILL after the grace time.
+    pub stop: CancellationToken,
+    /// Stop at once: KILL.
+    pub kill: CancellationToken,
+}
+
+/// Runs container jobs.
+pub trait Executor: Send + Sync + fmt::Debug {
+    /// The name users know it by: `docker`, `host`.
+    fn name(&self) -> &'static str;
+
+    /// Runs one job to its end. When the future is done, nothing of the job runs any
+    /// more. Dropping the future stops the job too, without grace.
+    fn run(
+        &self,
+        order: JobOrder,
+        ports: Arc<dyn JobPorts>,
+        stop: StopToken,
+    ) -> BoxFuture<'static, JobOutcome>;
+
+    /// A build is over: forget what was kept for its jobs.
+    fn build_ended<'a>(&'a self, sid: &'a Sid) -> BoxFuture<'a, ()>;
+}
+
+// ---------------------------------------------------------------- checkout
+
+/// Gives a build its code.
+pub trait Checkout: Send + Sync + fmt::Debug {
+    /// The folder that is checked out: where action jobs work and `.monkeyci` is found.
+    fn dir(&self) -> &Path;
+
+    /// What version control says of it; `None` when it is under none.
+    fn describe(&self) -> Option<crate::domain::GitInfo>;
+
+    /// Writes the workspace archive (gzip tar) and returns what had to be left out, a
+    /// sentence each. Blocking.
+    fn snapshot(&self, to: &mut dyn std::io::Write) -> std::io::Result<Vec<String>>;
+}
+
+// ---------------------------------------------------------------- parameters
+
+/// A build parameter.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: SecretString,
+    /// Declared plain in the config: shown, and not masked in logs.
+    pub plain: bool,
+}
+
+/// Where build parameters come from.
+pub trait ParamSource: Send + Sync + fmt::Debug {
+    /// All parameters of the build's repository. The error is a sentence for the script's author.
+    fn params(&self) -> BoxFuture<'_, Result<Vec<Param>, String>>;
+}
+
+// ---------------------------------------------------------------- sources and controls
+
+/// What a user may do to a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// Stop the build.
+    Cancel,
+    /// Approve a blocked job.
+    Unblock(JobId),
+    /// Approve all that is blocked, now and later.
+    UnblockAll,
+}
+
+/// The controls a source offers; a pane asks this, never where a build comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "one flag a control, named after it")]
+pub struct Offers {
+    pub cancel: bool,
+    pub unblock: bool,
+    /// The build runs inside this program and ends with it.
+    pub owned: bool,
+}
+
+/// What a source has to tell.
+#[derive(Debug, Clone)]
+pub enum SourceItem {
+    /// The next events of the journal, in order, without a gap.
+    Events(Vec<Arc<Event>>),
+    /// A job's log grew. Coalesced: look up how far.
+    LogGrew(JobId),
+    /// All that was there when the source was opened has been told.
+    CaughtUp,
+    /// The connection is gone; it is tried again at the time given.
+    Lost {
+        /// Why, for people.
+        reason: String,
+        /// Time until the next try.
+        retry_in: Duration,
+    },
+    /// The connection is back.
+    Restored,
+}
+
+/// Where a build's journal comes from: the engine, another process, a recording.
+pub trait BuildSource: Send + fmt::Debug {
+    /// The build.
+    fn sid(&self) -> &Sid;
+
+    /// What can be done to it.
+    fn offers(&self) -> Offers;
+
+    /// The folder with the build's logs, by the names of `logs::LogPaths`.
+    fn logs_dir(&self) -> PathBuf;
+
+    /// Waits for the next item; `None` when the journal is closed. Cancel safe.
+    fn next(&mut self) -> BoxFuture<'_, Option<SourceItem>>;
+
+    /// Does something to the build. The error is a sentence.
+    fn control(&self, control: Control) -> BoxFuture<'static, Result<(), String>>;
+}
+
+/// The current time; a seam for tests.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Milliseconds since the Unix epoch.
+    fn now(&self) -> Millis;
+}
+
+/// The clock of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Millis {
+        jiff::Timestamp::now().as_millisecond()
+    }
+}
