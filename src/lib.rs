@@ -6,4 +6,5 @@ pub mod edn;
 pub mod logs;
 pub mod ports;
 pub mod process;
+pub mod vcs;
 pub mod wire;

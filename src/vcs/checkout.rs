@@ -1,0 +1,130 @@
+//! The folder a build works from: the checkout as it is, or the tree of a revision in a
+//! temporary folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::archive;
+use crate::domain;
+use crate::ports::Checkout;
+
+use super::{GitInfo, Revision, VcsError, describe, export_tree, write_snapshot};
+
+/// A [`Checkout`] in a folder of this machine.
+#[derive(Debug)]
+pub struct FolderCheckout {
+    dir: PathBuf,
+    git: Option<domain::GitInfo>,
+    /// Removed when the build is done with it.
+    temporary: Option<PathBuf>,
+}
+
+impl FolderCheckout {
+    /// The working tree as it is, changes and all. What git knows of it is told as far as it
+    /// can be read; why it cannot is no reason not to build.
+    pub fn working_tree(dir: &Path) -> (Self, Option<VcsError>) {
+        let (git, problem) = match describe(dir) {
+            Ok(git) => (git.map(domain::GitInfo::from), None),
+            Err(error) => (None, Some(error)),
+        };
+        let checkout = Self {
+            dir: dir.to_owned(),
+            git,
+            temporary: None,
+        };
+        (checkout, problem)
+    }
+
+    /// The tree of a revision, written into a new folder `target`. When `dir` lies below the
+    /// root of its repository, so does the checkout's folder below `target`.
+    pub fn of_revision(dir: &Path, revision: &Revision, target: &Path) -> Result<Self, VcsError> {
+        let folder_error = |source| VcsError::Folder {
+            path: target.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(target).map_err(folder_error)?;
+        // Removes the folder also when the rest fails.
+        let mut checkout = Self {
+            dir: target.to_owned(),
+            git: None,
+            temporary: Some(target.to_owned()),
+        };
+        let known = describe(dir)?;
+        let export = export_tree(dir, revision, target)?;
+        let root = known.as_ref().and_then(|git| git.workdir.clone());
+        let below = root
+            .and_then(|root| root.canonicalize().ok())
+            .and_then(|root| Some(dir.canonicalize().ok()?.strip_prefix(root).ok()?.to_owned()));
+        if let Some(below) = below {
+            checkout.dir.push(below);
+        }
+        checkout.git = Some(domain::GitInfo {
+            url: known.as_ref().and_then(|git| git.url.clone()),
+            main_branch: known.and_then(|git| git.main_branch),
+            r#ref: export.reference,
+            branch: export.branch,
+            tag: export.tag,
+            commit_id: Some(export.commit.id),
+            message: Some(export.commit.message),
+            author: Some(export.commit.author.name),
+            dirty: false,
+        });
+        Ok(checkout)
+    }
+}
+
+impl Drop for FolderCheckout {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.temporary {
+            // What cannot be removed lies in a folder that may be deleted at any time.
+            let _ = archive::remove_tree(folder);
+        }
+    }
+}
+
+impl Checkout for FolderCheckout {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn describe(&self) -> Option<domain::GitInfo> {
+        self.git.clone()
+    }
+
+    fn snapshot(&self, to: &mut dyn io::Write) -> io::Result<Vec<String>> {
+        let summary = write_snapshot(&self.dir, to).map_err(io::Error::other)?;
+        Ok(summary
+            .skipped
+            .iter()
+            .map(|skipped| {
+                let path = skipped.path.display();
+                format!("{path} is left out of the workspace: {}", skipped.reason)
+            })
+            .collect())
+    }
+}
+
+impl From<GitInfo> for domain::GitInfo {
+    fn from(git: GitInfo) -> Self {
+        let dirty = git.is_dirty();
+        let (commit_id, message, author) = match git.commit {
+            Some(commit) => (
+                Some(commit.id),
+                Some(commit.message),
+                Some(commit.author.name),
+            ),
+            None => (None, None, None),
+        };
+        Self {
+            url: git.url,
+            r#ref: git.reference,
+            branch: git.branch,
+            tag: git.tag,
+            main_branch: git.main_branch,
+            commit_id,
+            message,
+            author,
+            dirty,
+        }
+    }
+}
