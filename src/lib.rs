@@ -7,5 +7,7 @@ pub mod journal;
 pub mod logs;
 pub mod ports;
 pub mod process;
+pub mod replay;
+pub mod store;
 pub mod vcs;
 pub mod wire;

@@ -1,0 +1,244 @@
+//! The builds that were recorded here.
+//!
+//! The folders are the truth; nothing else is kept about them. To list a build its journal
+//! is read, without the lines that cannot change what a list shows.
+
+use std::cmp::Reverse;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Build, BuildStatus, Millis, Sid, file_name};
+use crate::journal::{self, JournalError};
+
+use super::{BuildFolder, Home};
+
+/// The recorded builds of this user, or of one repository.
+#[derive(Debug, Clone)]
+pub struct History {
+    builds: PathBuf,
+    /// Org and repo, as folder names.
+    repo: Option<[String; 2]>,
+}
+
+/// What a list shows of a build.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryItem {
+    /// The build.
+    pub sid: Sid,
+    /// Where it is recorded.
+    pub folder: BuildFolder,
+    /// Where it stands, or stood when its program was killed.
+    pub status: BuildStatus,
+    /// Some process works on it right now.
+    pub running: bool,
+    /// Its program was killed.
+    pub interrupted: bool,
+    /// When it was first heard of.
+    pub created: Option<Millis>,
+    /// When it began to run.
+    pub start: Option<Millis>,
+    /// When it ended.
+    pub end: Option<Millis>,
+    /// Branch, if it was built from one.
+    pub branch: Option<String>,
+    /// Commit id.
+    pub commit: Option<String>,
+    /// The first line of the commit's message.
+    pub commit_message: Option<String>,
+    /// The working tree had changes.
+    pub dirty: bool,
+    /// Why it ended as it did, for people.
+    pub message: Option<String>,
+    /// How many jobs it has.
+    pub jobs_total: usize,
+    /// How many of them failed.
+    pub jobs_failed: usize,
+}
+
+/// What was found in the folders.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Newest first.
+    pub items: Vec<HistoryItem>,
+    /// Journals that cannot be read; the errors name the files.
+    pub unreadable: Vec<JournalError>,
+}
+
+/// A build whose journal has been looked at only briefly.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) sid: Sid,
+    pub(super) created: Option<Millis>,
+    pub(super) folder: BuildFolder,
+}
+
+impl History {
+    /// All recorded builds.
+    pub fn new(home: &Home) -> Self {
+        Self {
+            builds: home.builds(),
+            repo: None,
+        }
+    }
+
+    /// Only the builds of one repository.
+    #[must_use]
+    pub fn of_repo(mut self, org: &str, repo: &str) -> Self {
+        self.repo = Some([file_name(org), file_name(repo)]);
+        self
+    }
+
+    /// The newest builds, at most `limit` of them.
+    pub fn list(&self, limit: usize) -> Listing {
+        let (entries, mut unreadable) = self.entries();
+        let mut items = Vec::new();
+        for entry in entries {
+            if items.len() == limit {
+                break;
+            }
+            match HistoryItem::read(&entry.folder) {
+                Ok(item) => items.push(item),
+                Err(error) => unreadable.push(error),
+            }
+        }
+        Listing { items, unreadable }
+    }
+
+    /// The builds that some process works on right now, newest first. Cheaper than listing:
+    /// no journal is read.
+    pub fn running(&self) -> Vec<(Sid, BuildFolder)> {
+        let (entries, _) = self.entries();
+        entries
+            .into_iter()
+            .filter(|entry| {
+                let path = &entry.folder.journal;
+                journal::is_in_use(path) && !journal::ends_with_build_end(path)
+            })
+            .map(|entry| (entry.sid, entry.folder))
+            .collect()
+    }
+
+    /// All builds, newest first; their journals are looked at only briefly. Folders without
+    /// a journal are passed over: a build that is just being created has none yet.
+    pub(super) fn entries(&self) -> (Vec<Entry>, Vec<JournalError>) {
+        let mut entries = Vec::new();
+        let (folders, problem) = self.folders();
+        let mut unreadable = Vec::from_iter(problem);
+        for folder in folders {
+            match journal::peek(&folder.journal) {
+                Ok((sid, created)) => entries.push(Entry {
+                    sid,
+                    created,
+                    folder,
+                }),
+                Err(JournalError::Missing(_)) => {}
+                Err(error) => unreadable.push(error),
+            }
+        }
+        entries.sort_by_cached_key(|entry| Reverse((entry.created, entry.sid.clone())));
+        (entries, unreadable)
+    }
+
+    pub(super) fn folder(&self, sid: &Sid) -> BuildFolder {
+        let parts = [&sid.org, &sid.repo, &sid.build].map(|part| file_name(part));
+        BuildFolder::at(&self.builds.join(parts.iter().collect::<PathBuf>()))
+    }
+
+    /// The folders of all builds, in no order, and why not all can be told.
+    pub(super) fn folders(&self) -> (Vec<BuildFolder>, Option<JournalError>) {
+        let mut problem = None;
+        let mut inside = |dir: &Path| {
+            subfolders(dir).unwrap_or_else(|source| {
+                problem.get_or_insert(JournalError::Io {
+                    action: "look for",
+                    path: dir.join("*"),
+                    source,
+                });
+                Vec::new()
+            })
+        };
+        let repos = match &self.repo {
+            Some([org, repo]) => vec![self.builds.join(org).join(repo)],
+            None => inside(&self.builds)
+                .iter()
+                .flat_map(|org| inside(org))
+                .collect(),
+        };
+        let builds: Vec<BuildFolder> = repos
+            .iter()
+            .flat_map(|repo| inside(repo))
+            .map(|build| BuildFolder::at(&build))
+            .collect();
+        (builds, problem)
+    }
+}
+
+impl HistoryItem {
+    /// Reads what a list shows of a build.
+    pub fn read(folder: &BuildFolder) -> Result<Self, JournalError> {
+        // Asked before the journal is read: a build that ends in between is then shown as
+        // running, with its end, not as one that broke off.
+        let running = journal::is_in_use(&folder.journal);
+        let mut build = Build::default();
+        let mut first = None;
+        let sid = journal::read_lines(&folder.journal, |line| {
+            if line.type_name().is_some_and(is_detail) {
+                return;
+            }
+            if let Ok(event) = line.event() {
+                first = first.or(event.time);
+                build.apply(&event);
+            }
+        })?;
+        Ok(Self {
+            sid,
+            folder: folder.clone(),
+            running: running && !build.is_over(),
+            interrupted: build.interrupted,
+            created: build.created.or(first),
+            start: build.start_time,
+            end: build.end_time,
+            jobs_total: build.jobs().len(),
+            jobs_failed: build.failed_jobs().len(),
+            branch: build.git.branch,
+            commit: build.git.commit_id,
+            commit_message: build.git.message.as_deref().map(first_line),
+            dirty: build.git.dirty,
+            message: build.message,
+            status: build.status,
+        })
+    }
+
+    /// Nobody works on it any more, and it has no end: its program was killed and no other
+    /// has been started since.
+    pub fn is_cut_off(&self) -> bool {
+        !self.running && !self.status.is_final()
+    }
+}
+
+/// Events that change nothing a list shows. They are most of a journal.
+fn is_detail(type_name: &str) -> bool {
+    match type_name.split_once('/') {
+        Some(("command" | "sidecar", _)) => true,
+        Some(("container", name)) => name != "job-queued",
+        Some(("tui", name)) => name != "interrupted",
+        _ => false,
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The folders in a folder; none when there is no such folder.
+fn subfolders(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let folders = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path());
+    Ok(folders.collect())
+}

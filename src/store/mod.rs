@@ -1,0 +1,23 @@
+//! What is kept on this machine: where it lies, and what of it there is.
+//!
+//! - [`Home`]: all folders (design.md, "On disk"); start reading here.
+//! - [`FolderBlobs`]: artifacts, caches and workspaces as files.
+//! - [`History`]: the builds that were recorded, newest first, and finding the one a user
+//!   means.
+//! - [`recover_interrupted`]: puts right what a killed program has left behind.
+//!
+//! What a journal looks like inside is the business of `journal`, of a log that of `logs`.
+
+mod blobs;
+mod find;
+mod folders;
+mod history;
+mod recover;
+#[cfg(test)]
+mod tests;
+
+pub use blobs::FolderBlobs;
+pub use find::{BuildSpec, FindError};
+pub use folders::{BuildFolder, FolderError, Home, RuntimeFolder, create_private};
+pub use history::{History, HistoryItem, Listing};
+pub use recover::{Interrupted, Sweep, recover_interrupted};
