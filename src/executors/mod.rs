@@ -1,0 +1,14 @@
+//! What runs container jobs, behind [`ports::Executor`](crate::ports::Executor).
+//!
+//! - [`HostExecutor`]: the shell of this machine, in a private copy of the workspace.
+//! - [`FakeExecutor`]: for tests of those who use an executor.
+//!
+//! An executor decides nothing about a build: it gets one order for one job, tells what
+//! happens through its ports, and answers with how the job ended. Start reading at
+//! [`host`].
+
+mod fake;
+pub mod host;
+
+pub use fake::FakeExecutor;
+pub use host::{HostExecutor, HostOptions, scratch_name};
