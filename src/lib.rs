@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod domain;
 pub mod edn;
+pub mod engine;
 pub mod executors;
 pub mod journal;
 pub mod logs;
