@@ -1,0 +1,335 @@
+//! `/artifact` and `/cache`, in both flavours (script-api.md §4, §5, §10).
+//!
+//! | | flavour A: the runner moves the files | flavour B: the client moves an archive |
+//! | --- | --- | --- |
+//! | save | body `{:path "…"}` | body: the `.tgz` |
+//! | restore | `?path=…` | body of the answer: the `.tgz` |
+//! | unknown artifact | 204, and a remark in the journal | 404 |
+//! | unknown cache | 204 | 204 |
+//!
+//! An error status fails the script's job (README, trap 2). So what may be missing is
+//! answered 204, or 200 with `:path nil`, and a cache never fails anybody.
+
+use axum::body::Body;
+use axum::extract::{Path as UrlPath, Query, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tokio_util::io::ReaderStream;
+
+use crate::domain::{BlobKind, JobId};
+use crate::edn::Value;
+use crate::ports::{BlobError, BlobKey, Transfer};
+
+use super::body::{self, ArchiveBody, Upload};
+use super::places::{PlaceError, Places};
+use super::reply::{self, Format};
+use super::{Api, transfer};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Restore {
+    /// Where to put it; `+` is a space.
+    path: Option<String>,
+}
+
+type OfJob = UrlPath<(String, String)>;
+type OfBuild = UrlPath<String>;
+
+pub(super) async fn save_artifact_of_job(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath((job, id)): OfJob,
+    request: Request,
+) -> Response {
+    Blob::artifact(&api, format, Some(job), id)
+        .save(request)
+        .await
+}
+
+pub(super) async fn save_artifact(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath(id): OfBuild,
+    request: Request,
+) -> Response {
+    Blob::artifact(&api, format, None, id).save(request).await
+}
+
+pub(super) async fn restore_artifact_of_job(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath((job, id)): OfJob,
+    Query(restore): Query<Restore>,
+) -> Response {
+    Blob::artifact(&api, format, Some(job), id)
+        .restore(restore)
+        .await
+}
+
+pub(super) async fn restore_artifact(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath(id): OfBuild,
+    Query(restore): Query<Restore>,
+) -> Response {
+    Blob::artifact(&api, format, None, id)
+        .restore(restore)
+        .await
+}
+
+pub(super) async fn save_cache_of_job(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath((job, id)): OfJob,
+    request: Request,
+) -> Response {
+    Blob::cache(&api, format, Some(job), id).save(request).await
+}
+
+pub(super) async fn save_cache(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath(id): OfBuild,
+    request: Request,
+) -> Response {
+    Blob::cache(&api, format, None, id).save(request).await
+}
+
+pub(super) async fn restore_cache_of_job(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath((job, id)): OfJob,
+    Query(restore): Query<Restore>,
+) -> Response {
+    Blob::cache(&api, format, Some(job), id)
+        .restore(restore)
+        .await
+}
+
+pub(super) async fn restore_cache(
+    State(api): State<Api>,
+    format: Format,
+    UrlPath(id): OfBuild,
+    Query(restore): Query<Restore>,
+) -> Response {
+    Blob::cache(&api, format, None, id).restore(restore).await
+}
+
+/// One request about one artifact or cache.
+struct Blob<'a> {
+    api: &'a Api,
+    format: Format,
+    kind: BlobKind,
+    /// Named in the path by flavour A only.
+    job: Option<JobId>,
+    id: String,
+    key: BlobKey,
+}
+
+impl<'a> Blob<'a> {
+    fn artifact(api: &'a Api, format: Format, job: Option<String>, id: String) -> Self {
+        Self {
+            api,
+            format,
+            kind: BlobKind::Artifact,
+            job: job.map(JobId::new),
+            key: BlobKey::artifact(api.engine().sid(), &id),
+            id,
+        }
+    }
+
+    fn cache(api: &'a Api, format: Format, job: Option<String>, id: String) -> Self {
+        Self {
+            api,
+            format,
+            kind: BlobKind::Cache,
+            job: job.map(JobId::new),
+            key: BlobKey::cache(api.engine().sid(), &id),
+            id,
+        }
+    }
+
+    async fn save(self, request: Request) -> Response {
+        match body::upload(request, self.api.settings()).await {
+            Ok(Upload::Archive(archive)) => self.save_archive(archive).await,
+            Ok(Upload::Value(value)) => match path_in(&value) {
+                Some(path) => self.save_path(&path).await,
+                None => self.refuse("the body is no map with a :path"),
+            },
+            Ok(Upload::Empty) => self.refuse("a body is needed: a map with a :path, or an archive"),
+            Err(error) => error.reply(self.format),
+        }
+    }
+
+    /// Flavour B.
+    async fn save_archive(self, archive: ArchiveBody) -> Response {
+        let (reader, fault) = archive.into_reader();
+        match self.api.engine().blobs().put(&self.key, reader).await {
+            Ok(_) => {
+                let key = match self.kind {
+                    BlobKind::Artifact => "artifact-id",
+                    BlobKind::Cache => "cache-id",
+                };
+                self.format
+                    .ok(&Value::map([(key, self.id.as_str().into())]))
+            }
+            Err(error) => match fault.take() {
+                Some(fault) => fault.reply(self.format),
+                None => self.store_failed(&error),
+            },
+        }
+    }
+
+    /// Flavour A.
+    async fn save_path(self, path: &str) -> Response {
+        let found = match self.places().await.and_then(|places| places.to_save(path)) {
+            Ok(found) => found,
+            Err(error) => return self.refuse_place(&error),
+        };
+        let Some(found) = found else {
+            // A cache that is not there yet is no news.
+            if self.kind == BlobKind::Artifact {
+                self.remark(format!(
+                    "nothing to save at {path:?} as artifact {:?}",
+                    self.id
+                ));
+            }
+            return self.done(Value::Nil);
+        };
+        match transfer::save(self.api.engine().blobs(), &self.key, found).await {
+            Ok(size) => {
+                if let Some(job) = &self.job {
+                    let transfer = Transfer {
+                        kind: self.kind,
+                        id: self.id.clone(),
+                        path: path.to_owned(),
+                        key: self.key.clone(),
+                    };
+                    self.api.engine().saved(job, transfer, size);
+                }
+                self.done(path.into())
+            }
+            Err(error) => self.could_not("save", &error),
+        }
+    }
+
+    async fn restore(self, restore: Restore) -> Response {
+        match (restore.path, &self.job) {
+            (Some(path), _) => self.restore_path(&path).await,
+            (None, None) => self.restore_archive().await,
+            (None, Some(_)) => self.refuse("a query parameter path is needed"),
+        }
+    }
+
+    /// Flavour B.
+    async fn restore_archive(self) -> Response {
+        match self.api.engine().blobs().get(&self.key).await {
+            Ok(Some(reader)) => reply::octets(Body::from_stream(ReaderStream::new(reader))),
+            Ok(None) if self.kind == BlobKind::Cache => StatusCode::NO_CONTENT.into_response(),
+            Ok(None) => self.format.error(StatusCode::NOT_FOUND, self.unknown()),
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    /// Flavour A.
+    async fn restore_path(self, path: &str) -> Response {
+        let target = match self
+            .places()
+            .await
+            .and_then(|places| places.to_restore(path))
+        {
+            Ok(target) => target,
+            Err(error) => return self.refuse_place(&error),
+        };
+        match transfer::restore(self.api.engine().blobs(), &self.key, target).await {
+            Ok(true) => self.done(path.into()),
+            Ok(false) => {
+                if self.kind == BlobKind::Artifact {
+                    self.remark(self.unknown());
+                }
+                StatusCode::NO_CONTENT.into_response()
+            }
+            Err(error) => self.could_not("restore", &error),
+        }
+    }
+
+    /// Where the job works, as far as the build knows it.
+    async fn places(&self) -> Result<Places, PlaceError> {
+        let work_dir = match (&self.job, self.api.engine().build().await) {
+            (Some(job), Ok(build)) => build.job(job).and_then(|state| state.job.work_dir.clone()),
+            _ => None,
+        };
+        let checkout = self.api.engine().checkout_dir();
+        Places::new(checkout, work_dir.as_deref(), &std::env::temp_dir())
+    }
+
+    /// Flavour A's answer; the library reads only `:path`.
+    fn done(&self, path: Value) -> Response {
+        self.format.ok(&Value::map([
+            ("path", path),
+            ("id", self.id.as_str().into()),
+        ]))
+    }
+
+    fn refuse(&self, message: impl Into<String>) -> Response {
+        self.format.error(StatusCode::BAD_REQUEST, message)
+    }
+
+    fn refuse_place(&self, error: &PlaceError) -> Response {
+        self.remark(format!("{} {:?}: {error}", self.word(), self.id));
+        self.refuse(error.to_string())
+    }
+
+    fn could_not(&self, what: &str, error: &transfer::TransferError) -> Response {
+        let message = format!(
+            "could not {what} {} {:?}: {}",
+            self.word(),
+            self.id,
+            error.chain()
+        );
+        self.remark(message.clone());
+        match (self.kind, error.is_ours()) {
+            (BlobKind::Cache, _) if what == "save" => self.done(Value::Nil),
+            (BlobKind::Cache, _) => StatusCode::NO_CONTENT.into_response(),
+            (BlobKind::Artifact, true) => self
+                .format
+                .error(StatusCode::INTERNAL_SERVER_ERROR, message),
+            (BlobKind::Artifact, false) => {
+                self.format.error(StatusCode::UNPROCESSABLE_ENTITY, message)
+            }
+        }
+    }
+
+    fn store_failed(&self, error: &BlobError) -> Response {
+        let message = transfer::chain(error);
+        self.remark(message.clone());
+        self.format
+            .error(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    fn remark(&self, message: String) {
+        self.api.warn_once(self.job.as_ref(), message);
+    }
+
+    fn unknown(&self) -> String {
+        format!("there is no {} {:?}", self.word(), self.id)
+    }
+
+    fn word(&self) -> &'static str {
+        match self.kind {
+            BlobKind::Artifact => "artifact",
+            BlobKind::Cache => "cache",
+        }
+    }
+}
+
+/// The `:path` of a body; of JSON and of careless clients the key may be text.
+fn path_in(value: &Value) -> Option<String> {
+    let map = value.as_map()?;
+    let path = map.get_kw("path").or_else(|| {
+        map.iter()
+            .find(|(key, _)| key.as_str() == Some("path"))
+            .map(|(_, value)| value)
+    })?;
+    path.as_str().map(str::to_owned)
+}

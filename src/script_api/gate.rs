@@ -1,0 +1,111 @@
+//! Lets requests in: checks the token and what it allows.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
+
+use super::{Api, Grant, Scope, TokenError, reply};
+
+/// What a route asks of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// That it is good.
+    AnyToken,
+    /// That it has this scope.
+    This(Scope),
+    /// The same; and watchers are served after the build's end, too: someone who was cut
+    /// off comes back for the last events.
+    EvenAfterTheEnd(Scope),
+}
+
+impl Needs {
+    /// The scope, if one is needed.
+    pub(super) fn scope(self) -> Option<Scope> {
+        match self {
+            Self::AnyToken => None,
+            Self::This(scope) | Self::EvenAfterTheEnd(scope) => Some(scope),
+        }
+    }
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("a token is needed: Authorization: Bearer …")]
+    NoToken,
+    #[error(transparent)]
+    Token(TokenError),
+    #[error("the build is over")]
+    Over,
+    #[error("the token does not allow {0}")]
+    Scope(Scope),
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Scope(_) => StatusCode::FORBIDDEN,
+            Self::NoToken | Self::Token(_) | Self::Over => StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
+/// The middleware before every route. Handlers find the [`Grant`] among the extensions.
+pub(super) async fn pass(
+    State((api, needs)): State<(Api, Needs)>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
+    match admit(&api, needs, request.headers()) {
+        Ok(grant) => {
+            request.extensions_mut().insert(grant);
+            next.run(request).await
+        }
+        Err(refusal) => {
+            // A script that tries more than it may is shown to people. Old news of a build
+            // that is over are not.
+            if refusal != Refusal::Over {
+                let (method, path) = (request.method(), request.uri().path());
+                let path: String = path.chars().take(100).collect();
+                api.warn_once(None, format!("refused {method} {path}: {refusal}"));
+            }
+            refuse(refusal)
+        }
+    }
+}
+
+fn admit(api: &Api, needs: Needs, headers: &HeaderMap) -> Result<Grant, Refusal> {
+    let token = bearer(headers).ok_or(Refusal::NoToken)?;
+    let grant = api
+        .keys()
+        .verify(api.engine().sid(), &token)
+        .map_err(Refusal::Token)?;
+    let over = api.is_over() && !(matches!(needs, Needs::EvenAfterTheEnd(_)) && grant.is_watcher());
+    match needs.scope() {
+        _ if over => Err(Refusal::Over),
+        Some(scope) if !grant.has(scope) => Err(Refusal::Scope(scope)),
+        _ => Ok(grant),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<SecretString> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().into())
+}
+
+fn refuse(refusal: Refusal) -> Response {
+    let mut response = reply::text(refusal.status(), format!("{refusal}\n"));
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(
+            header::WWW_AUTHENTICATE,
+            header::HeaderValue::from_static("Bearer"),
+        );
+    }
+    response.into_response()
+}

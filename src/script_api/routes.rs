@@ -1,0 +1,92 @@
+//! Everything that the script API serves, in one table.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::gate::{self, Needs};
+use super::{Api, Scope, blobs, events, info, reply};
+
+/// One line of the table.
+#[derive(Debug)]
+struct Route {
+    method: Method,
+    /// `{name}` stands for one percent-encoded segment.
+    path: &'static str,
+    /// What the token must allow.
+    needs: Needs,
+    handler: MethodRouter<Api>,
+}
+
+/// The table. Paths and shapes: script-api.md §4 (flavour A), §5 (flavour B) and, below the
+/// line, what we have added (decisions.md, "Script API additions").
+#[rustfmt::skip]
+fn table() -> Vec<Route> {
+    use Needs::{AnyToken, EvenAfterTheEnd, This};
+    use Scope::{ArtifactsRead, ArtifactsWrite, BuildControl, BuildRead, CachesRead, CachesWrite,
+        EventsRead, EventsWrite, KeysDecrypt, ParamsRead, WorkspaceRead};
+    let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
+    vec![
+        route(&get,  "/test",                AnyToken,                    info::test),
+        route(&get,  "/params",              This(ParamsRead),            info::params),
+        route(&post, "/events",              This(EventsWrite),           events::post),
+        route(&get,  "/events",              EvenAfterTheEnd(EventsRead), events::stream),
+        route(&get,  "/workspace",           This(WorkspaceRead),         info::workspace),
+        route(&post, "/decrypt-key",         This(KeysDecrypt),           info::decrypt_key),
+        // The script library saves with POST, the protocol says PUT (README, trap 1).
+        route(&put,  "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job),
+        route(&post, "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job),
+        route(&get,  "/artifact/{job}/{id}", This(ArtifactsRead),         blobs::restore_artifact_of_job),
+        route(&put,  "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact),
+        route(&post, "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact),
+        route(&get,  "/artifact/{id}",       This(ArtifactsRead),         blobs::restore_artifact),
+        route(&put,  "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job),
+        route(&post, "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job),
+        route(&get,  "/cache/{job}/{id}",    This(CachesRead),            blobs::restore_cache_of_job),
+        route(&put,  "/cache/{id}",          This(CachesWrite),           blobs::save_cache),
+        route(&post, "/cache/{id}",          This(CachesWrite),           blobs::save_cache),
+        route(&get,  "/cache/{id}",          This(CachesRead),            blobs::restore_cache),
+        // ------------------------------------------------------------------------------------
+        route(&get,  "/build",               This(BuildRead),             info::build),
+        route(&post, "/cancel",              This(BuildControl),          info::cancel),
+        route(&post, "/unblock",             This(BuildControl),          info::unblock_all),
+        route(&post, "/unblock/{job}",       This(BuildControl),          info::unblock),
+    ]
+}
+
+fn route<H, T>(method: &Method, path: &'static str, needs: Needs, handler: H) -> Route
+where
+    H: Handler<T, Api>,
+    T: 'static,
+{
+    let filter =
+        MethodFilter::try_from(method.clone()).expect("the methods of the table are known");
+    Route {
+        method: method.clone(),
+        path,
+        needs,
+        handler: on(filter, handler),
+    }
+}
+
+/// The table as a service: each route behind its gate, all else 404 (there is no 405).
+pub(super) fn router(api: &Api) -> Router {
+    table()
+        .into_iter()
+        .fold(Router::new(), |router, route| {
+            let gate = middleware::from_fn_with_state((api.clone(), route.needs), gate::pass);
+            router.route(route.path, route.handler.route_layer(gate))
+        })
+        .method_not_allowed_fallback(reply::not_found)
+        .fallback(reply::not_found)
+        .with_state(api.clone())
+}
+
+/// Everything that is served: method, path, and the scope a token needs for it.
+pub fn served() -> impl Iterator<Item = (Method, &'static str, Option<Scope>)> {
+    table()
+        .into_iter()
+        .map(|route| (route.method, route.path, route.needs.scope()))
+}

@@ -1,0 +1,303 @@
+//! Tokens of the script API: JSON web tokens that name one build and what their holder
+//! may do (security.md §3; decisions.md, "Builds").
+//!
+//! HS256 with a random key per run: no token outlives the program that made it, and none
+//! is worth anything to another build.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Sid;
+
+/// One thing that a token allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is named as it is spelled in a token")]
+pub enum Scope {
+    EventsRead,
+    EventsWrite,
+    ParamsRead,
+    ArtifactsRead,
+    ArtifactsWrite,
+    CachesRead,
+    CachesWrite,
+    BuildRead,
+    WorkspaceRead,
+    KeysDecrypt,
+    /// Hear which logs grow, and see what is for people only (`:tui/…` events).
+    LogsRead,
+    /// Cancel the build, approve blocked jobs.
+    BuildControl,
+}
+
+impl Scope {
+    /// Every scope there is.
+    pub const ALL: [Self; 12] = [
+        Self::EventsRead,
+        Self::EventsWrite,
+        Self::ParamsRead,
+        Self::ArtifactsRead,
+        Self::ArtifactsWrite,
+        Self::CachesRead,
+        Self::CachesWrite,
+        Self::BuildRead,
+        Self::WorkspaceRead,
+        Self::KeysDecrypt,
+        Self::LogsRead,
+        Self::BuildControl,
+    ];
+
+    /// What a build script gets when nothing is denied to it.
+    pub fn script_default() -> &'static [Self] {
+        &[
+            Self::EventsRead,
+            Self::EventsWrite,
+            Self::ParamsRead,
+            Self::ArtifactsRead,
+            Self::ArtifactsWrite,
+            Self::CachesRead,
+            Self::CachesWrite,
+            Self::BuildRead,
+            Self::WorkspaceRead,
+            Self::KeysDecrypt,
+        ]
+    }
+
+    /// What another shell of the same user gets: to watch, to cancel and to approve.
+    pub fn watcher() -> &'static [Self] {
+        &[Self::EventsRead, Self::LogsRead, Self::BuildControl]
+    }
+
+    /// The name in a token: `events:read`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EventsRead => "events:read",
+            Self::EventsWrite => "events:write",
+            Self::ParamsRead => "params:read",
+            Self::ArtifactsRead => "artifacts:read",
+            Self::ArtifactsWrite => "artifacts:write",
+            Self::CachesRead => "caches:read",
+            Self::CachesWrite => "caches:write",
+            Self::BuildRead => "build:read",
+            Self::WorkspaceRead => "workspace:read",
+            Self::KeysDecrypt => "keys:decrypt",
+            Self::LogsRead => "logs:read",
+            Self::BuildControl => "build:control",
+        }
+    }
+
+    /// The scope of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What is inside a token. Times are in seconds, as RFC 7519 has them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    /// Names that this version does not know are no reason to refuse the others.
+    scope: Vec<String>,
+    iat: u64,
+    exp: u64,
+}
+
+/// What the holder of a good token may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    scopes: Vec<Scope>,
+}
+
+impl Grant {
+    /// True when the token has this scope.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+
+    /// True for those who watch a build for people, as against the build's own script.
+    pub fn is_watcher(&self) -> bool {
+        self.has(Scope::LogsRead)
+    }
+}
+
+/// Why a token is refused. The words are for the one who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum TokenError {
+    /// Not one of ours, or tampered with.
+    #[error("the token is not valid here")]
+    Invalid,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// It is for another build.
+    #[error("the token is for another build")]
+    OtherBuild,
+}
+
+/// The key that tokens are made and checked with.
+#[derive(Clone)]
+pub struct Keys {
+    sign: EncodingKey,
+    check: DecodingKey,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+impl Keys {
+    /// A key that nobody else has. Fails only where the system gives no random bytes.
+    pub fn random() -> io::Result<Self> {
+        let mut secret = [0_u8; 32];
+        File::open("/dev/urandom")?.read_exact(&mut secret)?;
+        Ok(Self {
+            sign: EncodingKey::from_secret(&secret),
+            check: DecodingKey::from_secret(&secret),
+        })
+    }
+
+    /// Makes a token for a build, good from now on for `lifetime`.
+    pub fn mint(&self, sid: &Sid, scopes: &[Scope], lifetime: Duration) -> SecretString {
+        let now = jsonwebtoken::get_current_timestamp();
+        self.sign(&Claims {
+            sub: sid.to_string(),
+            scope: scopes
+                .iter()
+                .map(|scope| scope.as_str().to_owned())
+                .collect(),
+            iat: now,
+            exp: now.saturating_add(lifetime.as_secs()),
+        })
+    }
+
+    /// Checks a token: signature (in constant time), age and build.
+    pub fn verify(&self, sid: &Sid, token: &SecretString) -> Result<Grant, TokenError> {
+        let mut rules = Validation::new(Algorithm::HS256);
+        rules.leeway = 0;
+        rules.set_required_spec_claims(&["exp", "sub"]);
+        rules.sub = Some(sid.to_string());
+        let claims = jsonwebtoken::decode::<Claims>(token.expose_secret(), &self.check, &rules)
+            .map_err(|error| match error.kind() {
+                ErrorKind::ExpiredSignature => TokenError::Expired,
+                ErrorKind::InvalidSubject => TokenError::OtherBuild,
+                _ => TokenError::Invalid,
+            })?
+            .claims;
+        Ok(Grant {
+            scopes: claims
+                .scope
+                .iter()
+                .filter_map(|name| Scope::parse(name))
+                .collect(),
+        })
+    }
+
+    fn sign(&self, claims: &Claims) -> SecretString {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.sign)
+            .expect("plain strings and numbers can be signed with an HMAC key")
+            .into()
+    }
+}
+
+#[cfg(test)]
+impl Keys {
+    /// A token whose time is over.
+    pub(super) fn mint_expired(&self, sid: &Sid, scopes: &[Scope]) -> SecretString {
+        let now = jsonwebtoken::get_current_timestamp();
+        self.sign(&Claims {
+            sub: sid.to_string(),
+            scope: scopes
+                .iter()
+                .map(|scope| scope.as_str().to_owned())
+                .collect(),
+            iat: now - 100,
+            exp: now - 1,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sid() -> Sid {
+        Sid::new("org", "repo", "build")
+    }
+
+    #[test]
+    fn a_token_gives_what_it_was_made_for() {
+        let keys = Keys::random().unwrap();
+        let token = keys.mint(&sid(), Scope::watcher(), Duration::from_mins(1));
+        let grant = keys.verify(&sid(), &token).unwrap();
+        assert!(grant.has(Scope::EventsRead) && grant.is_watcher());
+        assert!(!grant.has(Scope::EventsWrite));
+    }
+
+    #[test]
+    fn expired_foreign_and_other_builds_tokens_are_told_apart() {
+        let (keys, others) = (Keys::random().unwrap(), Keys::random().unwrap());
+        let minute = Duration::from_mins(1);
+        let check = |token: SecretString| keys.verify(&sid(), &token).unwrap_err();
+        let elsewhere = Sid::new("org", "repo", "build-2");
+        assert_eq!(check(keys.mint_expired(&sid(), &[])), TokenError::Expired);
+        assert_eq!(
+            check(keys.mint(&elsewhere, &[], minute)),
+            TokenError::OtherBuild
+        );
+        assert_eq!(check(others.mint(&sid(), &[], minute)), TokenError::Invalid);
+        assert_eq!(check("".into()), TokenError::Invalid);
+        assert_eq!(check("a.b.c".into()), TokenError::Invalid);
+    }
+
+    #[test]
+    fn a_token_without_a_signature_is_refused() {
+        let keys = Keys::random().unwrap();
+        let good = keys.mint(&sid(), &Scope::ALL, Duration::from_mins(1));
+        let payload = good.expose_secret().split('.').nth(1).unwrap();
+        // {"alg":"none"} and {"alg":"HS256"}, base64url.
+        for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJIUzI1NiJ9"] {
+            let forged: SecretString = format!("{header}.{payload}.").into();
+            assert_eq!(
+                keys.verify(&sid(), &forged).unwrap_err(),
+                TokenError::Invalid
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_payload_is_refused() {
+        let keys = Keys::random().unwrap();
+        let minute = Duration::from_mins(1);
+        let small = keys.mint(&sid(), &[], minute);
+        let large = keys.mint(&sid(), &Scope::ALL, minute);
+        let parts: Vec<&str> = small.expose_secret().split('.').collect();
+        let payload = large.expose_secret().split('.').nth(1).unwrap();
+        let forged: SecretString = format!("{}.{payload}.{}", parts[0], parts[2]).into();
+        assert_eq!(
+            keys.verify(&sid(), &forged).unwrap_err(),
+            TokenError::Invalid
+        );
+    }
+
+    #[test]
+    fn scope_names_are_read_as_they_are_written() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Some(scope));
+        }
+        assert_eq!(Scope::parse("everything"), None);
+    }
+}
