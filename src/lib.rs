@@ -1,5 +1,6 @@
 //! A terminal UI for watching and driving MonkeyCI builds.
 
+pub mod api_client;
 pub mod archive;
 pub mod domain;
 pub mod edn;
