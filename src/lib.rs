@@ -11,6 +11,7 @@ pub mod logs;
 pub mod ports;
 pub mod process;
 pub mod replay;
+pub mod script;
 pub mod script_api;
 pub mod store;
 pub mod vcs;
