@@ -1,7 +1,9 @@
 //! A terminal UI for watching and driving MonkeyCI builds.
 
 pub mod api_client;
+pub mod app;
 pub mod archive;
+pub mod config;
 pub mod domain;
 pub mod edn;
 pub mod engine;

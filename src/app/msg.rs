@@ -1,0 +1,324 @@
+//! What comes in ([`Msg`]) and what the app asks of the outside ([`Effect`]).
+//!
+//! Each effect says which message answers it. Effects are asked for, never awaited: whoever performs
+//! them sends the answer when it is there, in any order, and answers that came too late are dropped
+//! by their generation or by the name of what they are about.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use crate::domain::{BlobKind, BuildStatus, JobId, Millis, Sid};
+use crate::logs::{Section, Stream, StyledLine};
+use crate::ports::{Control, Offers, SourceItem};
+
+use super::action::Action;
+use super::state::Project;
+
+/// What the app is told.
+#[derive(Debug, Clone)]
+pub enum Msg {
+    /// The time, in milliseconds since the epoch. The loop sends it before everything else it has.
+    Tick(Millis),
+    /// The terminal has this many columns and rows.
+    Resize(u16, u16),
+    /// A key or a click that means an action.
+    Action(Action),
+    /// Something typed into a line of text.
+    Edit(Edit),
+    /// The left mouse button was pressed at this column and row.
+    Click(u16, u16),
+    /// The wheel was turned at this column and row, up (negative) or down, by notches.
+    Wheel(u16, u16, i16),
+    /// The program was asked to end (SIGTERM, SIGHUP).
+    Terminate,
+
+    /// The project as it is now; answers [`Effect::ReloadProject`].
+    Project(Box<Project>),
+    /// The builds of the project, in any order; answers [`Effect::RefreshHistory`].
+    History(Vec<HistoryItem>),
+    /// A build has a source and is shown from now on; answers [`Effect::StartBuild`] and
+    /// [`Effect::OpenBuild`]. Its events follow as [`Msg::Source`].
+    BuildOpened(Box<BuildInfo>),
+    /// A build's source has something to tell.
+    Source(Sid, SourceItem),
+    /// A build's source has nothing more to tell.
+    SourceEnded(Sid),
+
+    /// A part of a log; answers [`Effect::ReadLog`].
+    LogRows(Box<LogRows>),
+    /// A log cannot be read; answers [`Effect::ReadLog`]. A sentence.
+    LogUnreadable(u64, String),
+    /// The last lines of a job's log, without styles; answers [`Effect::ReadTail`].
+    LogTail(Sid, JobId, Vec<String>),
+    /// What [`Effect::Find`] found: a line, or `None` when there is none to the log's end in that
+    /// direction.
+    Found(u64, Option<usize>),
+    /// How many lines of the log match so far, and whether all were looked at; may follow
+    /// [`Msg::Found`] of a text, again and again.
+    Counted(u64, usize, bool),
+    /// The text of a whole log; answers [`Effect::CopyLog`].
+    LogText(String),
+
+    /// Something to say at the bottom of the screen; answers effects that may fail and those that
+    /// have nothing else to answer.
+    Notice(Notice),
+}
+
+/// Something to say at the bottom of the screen, until the next key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// It is about something that went wrong.
+    pub bad: bool,
+    /// One sentence or less.
+    pub text: String,
+}
+
+impl Notice {
+    /// Something that went as wanted.
+    pub fn good(text: impl Into<String>) -> Self {
+        Self {
+            bad: false,
+            text: text.into(),
+        }
+    }
+
+    /// Something that went wrong.
+    pub fn bad(text: impl Into<String>) -> Self {
+        Self {
+            bad: true,
+            text: text.into(),
+        }
+    }
+}
+
+/// Typing in a line of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Edit {
+    Insert(String),
+    Backspace,
+    Delete,
+    DeleteWord,
+    Clear,
+    Left,
+    Right,
+    Home,
+    End,
+    Submit,
+    Abort,
+}
+
+/// A build of the project that is over, or runs elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryItem {
+    /// Which build.
+    pub sid: Sid,
+    /// Where it stands.
+    pub status: BuildStatus,
+    /// When it began.
+    pub start: Option<Millis>,
+    /// How long it took.
+    pub duration: Option<Millis>,
+    /// The branch that was built.
+    pub branch: Option<String>,
+    /// The commit that was built.
+    pub commit: Option<String>,
+    /// Why it ended as it did, or the commit's message.
+    pub message: Option<String>,
+}
+
+/// What is known of a build besides its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// Which build.
+    pub sid: Sid,
+    /// What can be done to it.
+    pub offers: Offers,
+    /// Events are still to be expected: it runs, here or elsewhere.
+    pub live: bool,
+    /// Where its logs are, for people; the recording's folder when there is one.
+    pub logs: Option<PathBuf>,
+    /// The command line that runs it again, as one would type it.
+    pub again: Option<String>,
+    /// Where it runs, for people: a folder, a host.
+    pub place: Option<String>,
+}
+
+/// The build that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildRequest {
+    /// What to build.
+    pub origin: Origin,
+    /// Only these jobs and all that they need (scripts.md §2.3); empty: all.
+    pub jobs: Vec<JobId>,
+    /// A user has agreed to run container jobs in the shell of this machine.
+    pub on_host: bool,
+}
+
+/// What to build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The project this program was started in.
+    Project,
+    /// The demo inside this program.
+    Demo,
+    /// The same as this build: its folder, script and parameters.
+    Again(Sid),
+}
+
+/// A part of a log that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRequest {
+    /// To be sent back with the answer.
+    pub generation: u64,
+    /// The build.
+    pub sid: Sid,
+    /// The job.
+    pub job: JobId,
+    /// Which lines.
+    pub place: LogPlace,
+    /// How many of them at most.
+    pub count: usize,
+    /// How many columns of each, from its beginning.
+    pub columns: usize,
+}
+
+/// Which lines of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogPlace {
+    /// The last ones.
+    End,
+    /// From this one on, counted from 0.
+    Line(usize),
+}
+
+/// A part of a log, and how much there is of the whole. The log is refreshed before it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogRows {
+    /// From the request.
+    pub generation: u64,
+    /// How many lines the log has.
+    pub total: usize,
+    /// How many bytes the log has.
+    pub bytes: u64,
+    /// All its sections, in the order of the lines.
+    pub sections: Vec<Section>,
+    /// The number of the first line that follows.
+    pub first: usize,
+    /// The lines.
+    pub lines: Vec<LogLine>,
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// What is seen, from the first column on.
+    pub line: StyledLine,
+    /// Who wrote it.
+    pub stream: Stream,
+    /// When it began.
+    pub ms: Option<Millis>,
+}
+
+/// A line that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindRequest {
+    /// To be sent back with the answer. A request takes the place of all with a lower number.
+    pub generation: u64,
+    /// The build.
+    pub sid: Sid,
+    /// The job.
+    pub job: JobId,
+    /// What to look for.
+    pub needle: Needle,
+    /// The lines to look at. The end may lie behind the log's.
+    pub lines: Range<usize>,
+    /// From the last of them to the first.
+    pub backwards: bool,
+    /// Count all the matches of the log too.
+    pub count: bool,
+}
+
+/// What to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needle {
+    /// A text, by the rules of `logs::Search`.
+    Text(String),
+    /// A line that looks like an error, by the rules of `logs::is_error`.
+    Error,
+}
+
+/// How the program is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuitManner {
+    /// Nothing of ours runs.
+    Leave,
+    /// The builds that ran here were canceled and are over.
+    Stopped,
+    /// At once (a second `Ctrl-c`): what runs is to be killed.
+    Interrupt,
+    /// The program was asked to end: what runs is to be canceled, after a short grace.
+    Terminate,
+}
+
+/// What the app asks of the outside. The last five are the loop's own and never reach the performer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Start a build. Answer: [`Msg::BuildOpened`], or a notice why not.
+    StartBuild(BuildRequest),
+    /// Do something to a build. Answer: a notice if it cannot be done; else its events tell.
+    Control(Sid, Control),
+    /// Find a build's source and open it. Answer: [`Msg::BuildOpened`], or a notice why not.
+    OpenBuild(Sid),
+    /// A build is no longer shown and not live: its source may be dropped. No answer.
+    CloseBuild(Sid),
+    /// Look again which builds there are. Answer: [`Msg::History`].
+    RefreshHistory,
+    /// Read the script again. Answer: [`Msg::Project`].
+    ReloadProject,
+    /// Read a part of a log. Answer: [`Msg::LogRows`] or [`Msg::LogUnreadable`].
+    ReadLog(LogRequest),
+    /// Read the last lines of a log. Answer: [`Msg::LogTail`].
+    ReadTail(Sid, JobId, usize),
+    /// Look for a line. Answer: [`Msg::Found`], then [`Msg::Counted`] when counting was asked for.
+    Find(FindRequest),
+    /// Read a whole log for the clipboard. Answer: [`Msg::LogText`], or a notice why not.
+    CopyLog(Sid, JobId),
+    /// Write a log to a file, relative to where the program was started. Answer: a notice.
+    SaveLog(Sid, JobId, PathBuf),
+    /// Write an artifact or cache to a file, relative to where the program was started: the
+    /// archive as it is stored. Answer: a notice.
+    SaveBlob {
+        /// The build.
+        sid: Sid,
+        /// The job that left it.
+        job: JobId,
+        /// Artifact or cache.
+        kind: BlobKind,
+        /// Its id.
+        id: String,
+        /// Where to.
+        to: PathBuf,
+    },
+
+    /// Put a text into the clipboard.
+    Copy(String),
+    /// Stop until the shell lets the program go on.
+    Suspend,
+    /// Draw everything anew.
+    Redraw,
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// End the loop.
+    Quit(QuitManner),
+}
+
+impl Effect {
+    /// True for what the loop does itself.
+    pub fn is_of_the_loop(&self) -> bool {
+        matches!(
+            self,
+            Self::Copy(_) | Self::Suspend | Self::Redraw | Self::Mouse(_) | Self::Quit(_)
+        )
+    }
+}

@@ -1,0 +1,652 @@
+//! All that is known, as plain data.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::domain::{
+    BlobKind, Build, BuildStatus, Event, EventKind, GitInfo, Job, JobGraph, JobId, JobState,
+    Millis, Sid, StoredBlob,
+};
+
+use super::action::Context;
+use super::doc::{self, DocLine};
+use super::keys::Bindings;
+use super::layout::{Areas, Pane, Wants, content};
+use super::log_view::{Geometry, LogView};
+use super::msg::{BuildInfo, BuildRequest, HistoryItem, Needle, Notice};
+
+/// All that is known. Made by [`State::new`], changed by [`update`](super::update) only.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The time of the message that was handled last.
+    pub now: Millis,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// Seconds east of UTC, for clocks.
+    pub utc_offset: i32,
+    /// What this program was started in.
+    pub project: Project,
+    /// The jobs of the script, as a build of which nothing has happened.
+    pub plan: BuildView,
+    /// The builds of the project, newest first.
+    pub history: Vec<HistoryItem>,
+    /// The builds that were opened.
+    pub builds: HashMap<Sid, BuildView>,
+    /// The build that is shown; `None`: the script.
+    pub shown: Option<Sid>,
+    /// The pane with the focus.
+    pub focus: Pane,
+    /// That pane has the whole screen.
+    pub full: bool,
+    /// What the main pane shows of a job.
+    pub tab: Tab,
+    /// The row of the list of builds; `None`: the script.
+    pub builds_cursor: Option<Sid>,
+    /// First row of the list of builds on the screen.
+    pub builds_top: usize,
+    /// How logs are shown.
+    pub show: Show,
+    /// What was searched for last.
+    pub search: Option<SearchState>,
+    /// What waits for an answer.
+    pub dialog: Option<Dialog>,
+    /// What is said at the bottom.
+    pub notice: Option<Notice>,
+    /// The keys in force.
+    pub bindings: Bindings,
+    /// The mouse is ours.
+    pub mouse: bool,
+    /// The next build of the project asks before it runs jobs in this machine's shell.
+    pub ask_for_host: bool,
+    /// Leaves when the builds that were canceled for it are over.
+    pub leaving: bool,
+    /// A build was asked for and has not been opened yet.
+    pub starting: bool,
+    /// Something on the screen has changed since it was drawn.
+    pub dirty: bool,
+    /// First row of the text in the main pane, where it shows text of our own.
+    pub doc_top: usize,
+    /// Counts requests.
+    pub(super) generation: u64,
+    /// The line that is being looked for.
+    pub(super) seeking: Option<Seek>,
+}
+
+/// What a [`State`] begins with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The time, in milliseconds since the epoch.
+    pub now: Millis,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// Seconds east of UTC, for clocks.
+    pub utc_offset: i32,
+    /// What this program was started in.
+    pub project: Project,
+    /// The builds known at the start; more may come with a message.
+    pub history: Vec<HistoryItem>,
+    /// The keys in force.
+    pub bindings: Bindings,
+    /// The mouse is ours from the start.
+    pub mouse: bool,
+    /// There is nothing to run container jobs with but this machine's own shell, and nobody
+    /// has chosen that yet: the first build of the project asks.
+    pub ask_for_host: bool,
+}
+
+/// What this program was started in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Project {
+    /// The name of the repository.
+    pub name: String,
+    /// The folder, as people write it: `~/src/calc`.
+    pub dir: String,
+    /// What version control says of it.
+    pub git: GitInfo,
+    /// The build script.
+    pub script: Script,
+}
+
+/// The build script of a project.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Script {
+    /// Not looked at yet.
+    Loading,
+    /// There is no `.monkeyci`.
+    Missing,
+    /// It was read.
+    Loaded {
+        /// The jobs it defines.
+        jobs: Vec<Job>,
+        /// What it should be told, a sentence each.
+        warnings: Vec<String>,
+    },
+    /// It cannot be read or run: the text says why, over several lines.
+    Broken(String),
+}
+
+/// A build on the screen.
+#[derive(Debug, Clone)]
+pub struct BuildView {
+    /// What is known besides its events.
+    pub info: BuildInfo,
+    /// What its events tell.
+    pub build: Build,
+    /// The jobs in the order of the list: dependencies first.
+    pub order: Vec<JobId>,
+    /// What is selected.
+    pub selected: Selected,
+    /// The selection goes to what runs, and to the first job that fails, until a user moves it.
+    pub auto: bool,
+    /// First row of the list of jobs on the screen.
+    pub top: usize,
+    /// The artifact or cache that is selected.
+    pub blob: Option<(JobId, BlobKind, String)>,
+    /// First row of the list of artifacts on the screen.
+    pub blob_top: usize,
+    /// The connection is gone.
+    pub lost: Option<Lost>,
+    /// A cancel was asked for here.
+    pub canceling: bool,
+    /// The last lines of failed jobs, for the summary.
+    pub tails: HashMap<JobId, Vec<String>>,
+    pub(super) asked_tails: HashSet<JobId>,
+    /// The job that the autopilot has selected because it failed.
+    pub(super) cause: Option<JobId>,
+    /// Its first error was looked for.
+    pub(super) cause_shown: bool,
+    /// Where the user is in each log.
+    pub logs: HashMap<JobId, LogView>,
+    /// It was started from here, or watched while it ran: it has a place in the summary.
+    pub watched: bool,
+}
+
+/// A connection that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Why, for people.
+    pub reason: String,
+    /// When it is tried again.
+    pub retry_at: Millis,
+}
+
+/// A row of the list of jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Selected {
+    /// The first row: the build as a whole.
+    Build,
+    /// A job.
+    Job(JobId),
+}
+
+/// What the main pane shows of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Tab {
+    Log,
+    Artifacts,
+}
+
+/// How logs are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Show {
+    /// Long lines are wrapped.
+    pub wrap: bool,
+    /// The times of lines.
+    pub times: Times,
+}
+
+/// The times of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// Not shown.
+    #[default]
+    Off,
+    /// The time of day.
+    Clock,
+    /// Since the job began.
+    SinceStart,
+}
+
+/// A search in a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchState {
+    /// What is looked for.
+    pub text: String,
+    /// How many lines match, and whether all were looked at.
+    pub count: Option<(usize, bool)>,
+    /// The request that counts.
+    pub(super) counting: u64,
+}
+
+/// A request for a line that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seek {
+    pub generation: u64,
+    pub sid: Sid,
+    pub job: JobId,
+    pub needle: Needle,
+    pub backwards: bool,
+    /// It went past the end of the log and on from the other side.
+    pub wrapped: bool,
+    /// Nobody asked for it: say nothing when nothing is found.
+    pub quiet: bool,
+}
+
+/// What waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dialog {
+    /// Builds run here: stop them and quit, or stay?
+    Quit,
+    /// Cancel this build?
+    Cancel(Sid),
+    /// Run the jobs of this build in the shell of this machine?
+    Host(BuildRequest),
+    /// The keys; scrolled by rows.
+    Help(usize),
+    /// What to search for.
+    Search(Input),
+    /// Where to save what.
+    Save(Input, Saving),
+}
+
+/// What is to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Saving {
+    Blob(Sid, JobId, BlobKind, String),
+    Log(Sid, JobId),
+}
+
+/// A line of text that is being typed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Input {
+    /// The text.
+    pub text: String,
+    /// Where the next character goes, in bytes.
+    pub at: usize,
+}
+
+/// A row of the list of builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildRow {
+    /// Which build; `None`: the script as it is now.
+    pub sid: Option<Sid>,
+    /// Where it stands.
+    pub status: BuildStatus,
+    /// When it began.
+    pub start: Option<Millis>,
+    /// How long it took, or takes so far.
+    pub duration: Option<Millis>,
+    /// Branch, or the commit when there is none.
+    pub what: String,
+    /// It was canceled or goes on: more than the past.
+    pub live: bool,
+}
+
+/// What the main pane shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MainView {
+    /// The log of the selected job.
+    Log,
+    /// The artifacts and caches of what is selected.
+    Artifacts,
+    /// Text of our own: about the build, or about a job that has not run.
+    Doc,
+}
+
+impl State {
+    /// A state in which nothing has happened yet.
+    pub fn new(setup: Setup) -> Self {
+        let mut state = Self {
+            now: setup.now,
+            size: setup.size,
+            utc_offset: setup.utc_offset,
+            plan: BuildView::of_project(&setup.project),
+            project: setup.project,
+            history: Vec::new(),
+            builds: HashMap::new(),
+            shown: None,
+            focus: Pane::Jobs,
+            full: false,
+            tab: Tab::Log,
+            builds_cursor: None,
+            builds_top: 0,
+            show: Show::default(),
+            search: None,
+            dialog: None,
+            notice: None,
+            bindings: setup.bindings,
+            mouse: setup.mouse,
+            ask_for_host: setup.ask_for_host,
+            leaving: false,
+            starting: false,
+            dirty: true,
+            doc_top: 0,
+            generation: 0,
+            seeking: None,
+        };
+        state.set_history(setup.history);
+        state
+    }
+
+    pub(super) fn set_history(&mut self, mut history: Vec<HistoryItem>) {
+        history.sort_by(|a, b| (b.start, &b.sid).cmp(&(a.start, &a.sid)));
+        self.history = history;
+    }
+
+    /// What is shown: a build, or the script's plan.
+    pub fn view(&self) -> &BuildView {
+        let shown = self.shown.as_ref().and_then(|sid| self.builds.get(sid));
+        shown.unwrap_or(&self.plan)
+    }
+
+    pub(super) fn view_mut(&mut self) -> &mut BuildView {
+        let shown = self.shown.as_ref().and_then(|sid| self.builds.get_mut(sid));
+        shown.unwrap_or(&mut self.plan)
+    }
+
+    /// True when a build is shown, not the script's plan.
+    pub fn shows_build(&self) -> bool {
+        self.shown
+            .as_ref()
+            .is_some_and(|sid| self.builds.contains_key(sid))
+    }
+
+    /// The job that is selected.
+    pub fn job(&self) -> Option<&JobState> {
+        let view = self.view();
+        match &view.selected {
+            Selected::Job(id) => view.build.job(id),
+            Selected::Build => None,
+        }
+    }
+
+    /// Where the user is in the log that is shown.
+    pub fn log(&self) -> Option<&LogView> {
+        let view = self.view();
+        match &view.selected {
+            Selected::Job(id) => view.logs.get(id),
+            Selected::Build => None,
+        }
+    }
+
+    /// What the main pane shows.
+    pub fn main_view(&self) -> MainView {
+        if self.tab == Tab::Artifacts && self.shows_build() {
+            return MainView::Artifacts;
+        }
+        match self.job() {
+            Some(job) if self.shows_build() => {
+                let has_log = self.log().is_some_and(|log| log.total > 0);
+                if job.start_time.is_some() || has_log {
+                    MainView::Log
+                } else {
+                    MainView::Doc
+                }
+            }
+            _ => MainView::Doc,
+        }
+    }
+
+    /// The text in the main pane, where it shows text of our own.
+    pub fn doc(&self, columns: usize) -> Vec<DocLine> {
+        doc::wrap(doc::main(self), columns)
+    }
+
+    /// Where everything is on the screen.
+    pub fn areas(&self) -> Areas {
+        Areas::new(
+            self.size,
+            &Wants {
+                focus: self.focus,
+                full: self.full,
+                jobs: self.view().order.len() + 1,
+                builds: self.build_count() + 1,
+            },
+        )
+    }
+
+    /// The inside of the main pane.
+    pub fn geometry(&self) -> Geometry {
+        let area = self.areas().main.map(content).unwrap_or_default();
+        // The last column stays free, so that text does not touch the edge.
+        let columns = usize::from(area.width).saturating_sub(self.gutter() + 1);
+        Geometry {
+            height: area.height.into(),
+            columns,
+            wrap: self.show.wrap,
+        }
+    }
+
+    /// Columns to the left of a log's text.
+    pub fn gutter(&self) -> usize {
+        match self.show.times {
+            Times::Off => 2,
+            Times::Clock => 11,
+            Times::SinceStart => 10,
+        }
+    }
+
+    /// Rows of a pane below its title.
+    pub fn rows_of(&self, pane: Pane) -> usize {
+        let area = self.areas().of(pane).map(content);
+        area.unwrap_or_default().height.into()
+    }
+
+    /// Where a key that is pressed now is pressed.
+    pub fn context(&self) -> Context {
+        match &self.dialog {
+            Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(_)) => Context::Question,
+            Some(Dialog::Help(_)) => Context::Help,
+            Some(Dialog::Search(_) | Dialog::Save(..)) => Context::Typing,
+            None => self.pane_context(),
+        }
+    }
+
+    /// The pane with the focus, as a place for keys.
+    pub fn pane_context(&self) -> Context {
+        match self.focus {
+            Pane::Jobs => Context::Jobs,
+            Pane::Builds => Context::Builds,
+            Pane::Main => match self.main_view() {
+                MainView::Artifacts => Context::Artifacts,
+                MainView::Log | MainView::Doc => Context::Log,
+            },
+        }
+    }
+
+    /// The builds that run inside this program and end with it.
+    pub fn running_here(&self) -> Vec<&BuildView> {
+        let mut running: Vec<&BuildView> = self
+            .builds
+            .values()
+            .filter(|view| view.runs() && view.info.offers.owned)
+            .collect();
+        running.sort_by(|a, b| a.info.sid.cmp(&b.info.sid));
+        running
+    }
+
+    /// True while the time alone changes the screen, so that the loop has to tell it.
+    pub fn needs_time(&self) -> bool {
+        self.starting
+            || self
+                .builds
+                .values()
+                .any(|view| view.runs() || view.lost.is_some())
+    }
+
+    /// The rows of the list of builds: the script, then the builds, newest first.
+    pub fn build_rows(&self) -> Vec<BuildRow> {
+        let mut rows = vec![BuildRow {
+            sid: None,
+            status: BuildStatus::Pending,
+            start: None,
+            duration: None,
+            what: String::new(),
+            live: false,
+        }];
+        let opened = |sid: &Sid| self.builds.get(sid);
+        let mut builds: Vec<BuildRow> = self
+            .builds
+            .values()
+            .filter(|view| !self.history.iter().any(|item| item.sid == view.info.sid))
+            .map(|view| view.row(self.now))
+            .collect();
+        builds.extend(self.history.iter().map(|item| match opened(&item.sid) {
+            Some(view) if view.build.last_seq > 0 => view.row(self.now),
+            _ => BuildRow {
+                sid: Some(item.sid.clone()),
+                status: item.status.clone(),
+                start: item.start,
+                duration: item.duration,
+                what: what(item.branch.as_deref(), item.commit.as_deref()),
+                live: false,
+            },
+        }));
+        builds.sort_by(|a, b| (b.start, &b.sid).cmp(&(a.start, &a.sid)));
+        rows.extend(builds);
+        rows
+    }
+
+    /// How many builds are known.
+    fn build_count(&self) -> usize {
+        let unlisted = |sid: &&Sid| !self.history.iter().any(|item| item.sid == **sid);
+        self.history.len() + self.builds.keys().filter(unlisted).count()
+    }
+
+    /// The artifacts and caches of what is selected: of a job, or of the whole build.
+    pub fn blobs(&self) -> Vec<(&JobId, &StoredBlob)> {
+        let view = self.view();
+        let of = |id: &JobId| match &view.selected {
+            Selected::Build => true,
+            Selected::Job(selected) => selected == id,
+        };
+        view.order
+            .iter()
+            .filter(|id| of(id))
+            .filter_map(|id| view.build.job(id))
+            .flat_map(|job| job.blobs.iter().map(move |blob| (job.id(), blob)))
+            .collect()
+    }
+}
+
+fn what(branch: Option<&str>, commit: Option<&str>) -> String {
+    match (branch, commit) {
+        (Some(branch), _) => branch.to_owned(),
+        (None, Some(commit)) => super::text::short_commit(commit),
+        (None, None) => String::new(),
+    }
+}
+
+impl BuildView {
+    /// A build of which nothing has been heard yet.
+    pub fn new(info: BuildInfo) -> Self {
+        Self {
+            watched: info.live,
+            info,
+            build: Build::default(),
+            order: Vec::new(),
+            selected: Selected::Build,
+            auto: true,
+            top: 0,
+            blob: None,
+            blob_top: 0,
+            lost: None,
+            canceling: false,
+            tails: HashMap::new(),
+            asked_tails: HashSet::new(),
+            cause: None,
+            cause_shown: false,
+            logs: HashMap::new(),
+        }
+    }
+
+    /// The script's plan, in the shape of a build.
+    pub(super) fn of_project(project: &Project) -> Self {
+        let mut view = Self::new(BuildInfo {
+            sid: Sid::new("local", project.name.clone(), ""),
+            offers: crate::ports::Offers::default(),
+            live: false,
+            logs: None,
+            again: None,
+            place: Some(project.dir.clone()),
+        });
+        if let Script::Loaded { jobs, .. } = &project.script {
+            view.build = Build::fold(&[Event::new(EventKind::ScriptStart { jobs: jobs.clone() })]);
+            view.build.git = project.git.clone();
+        }
+        view.auto = false;
+        view.sort();
+        view
+    }
+
+    /// Works out the order of the list again, when there are other jobs than before.
+    pub(super) fn sort(&mut self) {
+        if self.order.len() == self.build.jobs().len() {
+            return;
+        }
+        let graph = JobGraph::new(self.build.jobs().iter().map(|job| &job.job));
+        self.order = graph.order().into_iter().map(|(id, _)| id).collect();
+    }
+
+    /// True while it goes on and we hear of it.
+    pub fn runs(&self) -> bool {
+        self.info.live && !self.build.is_over()
+    }
+
+    /// The time until which running things run: now, or when a recording breaks off.
+    pub fn until(&self, now: Millis) -> Millis {
+        if self.runs() {
+            now
+        } else {
+            self.build.last_time.unwrap_or(now)
+        }
+    }
+
+    /// The row of the selection in the list of jobs.
+    pub fn place(&self) -> usize {
+        match &self.selected {
+            Selected::Build => 0,
+            Selected::Job(id) => self
+                .order
+                .iter()
+                .position(|other| other == id)
+                .map_or(0, |place| place + 1),
+        }
+    }
+
+    /// The jobs that wait for approval, in the order of the list.
+    pub fn blocked(&self) -> Vec<&JobId> {
+        self.order
+            .iter()
+            .filter(|id| {
+                self.build
+                    .job(id)
+                    .is_some_and(|job| job.status == crate::domain::JobStatus::Blocked)
+            })
+            .collect()
+    }
+
+    fn row(&self, now: Millis) -> BuildRow {
+        let git = &self.build.git;
+        BuildRow {
+            sid: Some(self.info.sid.clone()),
+            status: self.build.status.clone(),
+            start: self.build.start_time.or(self.build.created),
+            duration: self.build.elapsed(self.until(now)),
+            what: what(git.branch.as_deref(), git.commit_id.as_deref()),
+            live: self.runs(),
+        }
+    }
+}
+
+impl Input {
+    /// A text with the cursor at its end.
+    pub fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self {
+            at: text.len(),
+            text,
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! What a user does.
+
+use std::path::PathBuf;
+
+use crate::app::action::Action;
+use crate::app::layout::Pane;
+use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
+use crate::app::state::{Dialog, Input, MainView, Saving, Script, Selected, State, Tab, Times};
+use crate::app::{text, why};
+use crate::domain::{JobId, Sid, file_name};
+use crate::ports::Control;
+
+use super::moves::{self, By};
+use super::{find, refuse, say, with_log};
+
+/// Does what a user wants.
+pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    if refused_by_dialog(state, action) {
+        return;
+    }
+    match action {
+        Action::Up => moves::vertically(state, By::Rows(-1)),
+        Action::Down => moves::vertically(state, By::Rows(1)),
+        Action::HalfPageUp => moves::vertically(state, By::HalfPages(-1)),
+        Action::HalfPageDown => moves::vertically(state, By::HalfPages(1)),
+        Action::PageUp => moves::vertically(state, By::Pages(-1)),
+        Action::PageDown => moves::vertically(state, By::Pages(1)),
+        Action::Top => moves::vertically(state, By::ToTop),
+        Action::Bottom => moves::vertically(state, By::ToBottom),
+        Action::Left => moves::left(state),
+        Action::Right => moves::right(state),
+        Action::NextPane => moves::pane(state, false),
+        Action::PreviousPane => moves::pane(state, true),
+        Action::ShowLog => show_tab(state, Tab::Log),
+        Action::ShowArtifacts => show_tab(state, Tab::Artifacts),
+        Action::Builds => {
+            state.focus = match state.focus {
+                Pane::Builds => Pane::Jobs,
+                _ => Pane::Builds,
+            };
+        }
+        Action::Enter => enter(state, effects),
+        Action::Back => moves::back(state),
+        Action::FullScreen => state.full = !state.full,
+        Action::NextFailedJob => failed(state, false),
+        Action::PreviousFailedJob => failed(state, true),
+        Action::Search => {
+            if has_log(state) {
+                state.dialog = Some(Dialog::Search(Input::default()));
+            }
+        }
+        Action::NextMatch => find::again(state, false, effects),
+        Action::PreviousMatch => find::again(state, true, effects),
+        Action::NextError => find::error(state, false, effects),
+        Action::PreviousError => find::error(state, true, effects),
+        Action::NextCommand => command(state, false),
+        Action::PreviousCommand => command(state, true),
+        Action::Follow => follow(state),
+        Action::Wrap => {
+            state.show.wrap = !state.show.wrap;
+            say(
+                state,
+                if state.show.wrap {
+                    "long lines are wrapped"
+                } else {
+                    "long lines are cut"
+                },
+            );
+        }
+        Action::Times => {
+            let (times, told) = match state.show.times {
+                Times::Off => (Times::Clock, "times: clock"),
+                Times::Clock => (Times::SinceStart, "times: since the job's start"),
+                Times::SinceStart => (Times::Off, "times: off"),
+            };
+            state.show.times = times;
+            say(state, told);
+        }
+        Action::CopyLine => copy_line(state, effects),
+        Action::CopyLog => {
+            if let Some((sid, job)) = log_of(state) {
+                effects.push(Effect::CopyLog(sid, job));
+            }
+        }
+        Action::Save => ask_where(state),
+        Action::StartBuild => {
+            let origin = match state.project.script {
+                Script::Missing => Origin::Demo,
+                _ => Origin::Project,
+            };
+            start(state, origin, Vec::new(), effects);
+        }
+        Action::Rerun => {
+            let jobs = match &state.view().selected {
+                Selected::Job(id) => vec![id.clone()],
+                Selected::Build => Vec::new(),
+            };
+            let origin = origin(state);
+            start(state, origin, jobs, effects);
+        }
+        Action::RerunFailed => {
+            let failed = state.view().build.failed_jobs();
+            let jobs: Vec<JobId> = failed.iter().map(|job| job.id().clone()).collect();
+            if jobs.is_empty() {
+                refuse(state, "nothing has failed");
+            } else {
+                let origin = origin(state);
+                start(state, origin, jobs, effects);
+            }
+        }
+        Action::Cancel => {
+            let view = state.view();
+            if !view.runs() {
+                refuse(state, "no build runs here to cancel");
+            } else if view.info.offers.cancel {
+                state.dialog = Some(Dialog::Cancel(view.info.sid.clone()));
+            } else {
+                refuse(state, "this build cannot be canceled from here");
+            }
+        }
+        Action::Unblock => unblock(state, effects),
+        Action::Help => {
+            state.dialog = match state.dialog {
+                Some(Dialog::Help(_)) => None,
+                _ => Some(Dialog::Help(0)),
+            };
+        }
+        Action::Mouse => {
+            state.mouse = !state.mouse;
+            say(
+                state,
+                if state.mouse {
+                    "the mouse is ours"
+                } else {
+                    "the mouse is the terminal's"
+                },
+            );
+            effects.push(Effect::Mouse(state.mouse));
+        }
+        Action::Redraw => effects.push(Effect::Redraw),
+        Action::Suspend => effects.push(Effect::Suspend),
+        Action::Quit => quit(state, effects),
+        Action::Interrupt => interrupt(state, effects),
+        Action::Yes => yes(state, effects),
+        Action::No => state.dialog = None,
+    }
+}
+
+/// While a question or a line of text is open, only what belongs to it is done.
+fn refused_by_dialog(state: &State, action: Action) -> bool {
+    let always = matches!(action, Action::Redraw | Action::Suspend | Action::Interrupt);
+    match &state.dialog {
+        None => matches!(action, Action::Yes | Action::No),
+        Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(_)) => {
+            !always && !matches!(action, Action::Yes | Action::No)
+        }
+        Some(Dialog::Help(_)) => {
+            let moves = matches!(
+                action,
+                Action::Up
+                    | Action::Down
+                    | Action::Top
+                    | Action::Bottom
+                    | Action::HalfPageUp
+                    | Action::HalfPageDown
+                    | Action::PageUp
+                    | Action::PageDown
+            );
+            let closes = matches!(action, Action::Help | Action::Back | Action::Quit);
+            !always && !moves && !closes
+        }
+        Some(Dialog::Search(_) | Dialog::Save(..)) => !always,
+    }
+}
+
+fn show_tab(state: &mut State, tab: Tab) {
+    state.tab = tab;
+    state.focus = Pane::Main;
+}
+
+fn enter(state: &mut State, effects: &mut Vec<Effect>) {
+    match state.focus {
+        Pane::Jobs => state.focus = Pane::Main,
+        Pane::Builds => {
+            match state.builds_cursor.clone() {
+                None => {
+                    state.shown = None;
+                    effects.push(Effect::ReloadProject);
+                }
+                Some(sid) if state.builds.contains_key(&sid) => state.shown = Some(sid),
+                Some(sid) => effects.push(Effect::OpenBuild(sid)),
+            }
+            state.doc_top = 0;
+            state.focus = Pane::Jobs;
+            state.full = false;
+        }
+        Pane::Main => {
+            if state.main_view() == MainView::Artifacts {
+                ask_where(state);
+            }
+        }
+    }
+}
+
+fn failed(state: &mut State, backwards: bool) {
+    if !moves::to_failed(state, backwards) {
+        say(state, "no job has failed");
+    }
+}
+
+fn command(state: &mut State, backwards: bool) {
+    if has_log(state) && !moves::command(state, backwards) {
+        say(
+            state,
+            if backwards {
+                "no command before this one"
+            } else {
+                "no command after this one"
+            },
+        );
+    }
+}
+
+/// True when a log is shown; says so when none is.
+pub(super) fn has_log(state: &mut State) -> bool {
+    if state.main_view() == MainView::Log {
+        return true;
+    }
+    refuse(state, "no log is shown: select a job that has run");
+    false
+}
+
+fn follow(state: &mut State) {
+    if state.focus == Pane::Jobs {
+        let view = state.view_mut();
+        view.auto = !view.auto;
+        let told = if view.auto {
+            "the selection follows what runs"
+        } else {
+            "the selection stays"
+        };
+        say(state, told);
+    } else if has_log(state) {
+        let geometry = state.geometry();
+        with_log(state, |log| {
+            if log.follow {
+                log.pause();
+            } else {
+                log.resume(geometry);
+            }
+        });
+    }
+}
+
+fn log_of(state: &mut State) -> Option<(Sid, JobId)> {
+    if !has_log(state) {
+        return None;
+    }
+    let view = state.view();
+    match &view.selected {
+        Selected::Job(id) => Some((view.info.sid.clone(), id.clone())),
+        Selected::Build => None,
+    }
+}
+
+fn copy_line(state: &mut State, effects: &mut Vec<Effect>) {
+    if !has_log(state) {
+        return;
+    }
+    let geometry = state.geometry();
+    let Some(log) = state.log() else { return };
+    let in_sight = log.lines_in_sight(geometry);
+    let lines = match log.mark {
+        Some(line) if in_sight.contains(&line) => line..line + 1,
+        _ => in_sight,
+    };
+    let lines: Vec<String> = lines
+        .filter_map(|number| log.line(number))
+        .map(|line| line.line.text())
+        .collect();
+    copy(state, lines.join("\n"), effects);
+}
+
+/// Puts a text into the clipboard and says so.
+pub(super) fn copy(state: &mut State, text: String, effects: &mut Vec<Effect>) {
+    if text.is_empty() {
+        refuse(state, "there is nothing to copy");
+        return;
+    }
+    let told = text::count(text.lines().count(), "line");
+    say(state, format!("{told} sent to the clipboard"));
+    effects.push(Effect::Copy(text));
+}
+
+fn ask_where(state: &mut State) {
+    if state.main_view() == MainView::Artifacts {
+        let blobs = state.blobs();
+        let Some((job, blob)) = blobs.get(moves::blob_place(state)) else {
+            refuse(state, "there is nothing to save");
+            return;
+        };
+        let sid = state.view().info.sid.clone();
+        let name = format!("{}.tgz", file_name(&blob.id));
+        let saving = Saving::Blob(sid, (*job).clone(), blob.kind, blob.id.clone());
+        state.dialog = Some(Dialog::Save(Input::new(name), saving));
+    } else if let Some((sid, job)) = log_of(state) {
+        let name = format!("{}.log", file_name(job.as_str()));
+        state.dialog = Some(Dialog::Save(Input::new(name), Saving::Log(sid, job)));
+    }
+}
+
+/// Saves what was asked for.
+pub(super) fn save(state: &mut State, to: &str, saving: Saving, effects: &mut Vec<Effect>) {
+    let to = to.trim();
+    if to.is_empty() {
+        refuse(state, "nothing was saved: a file needs a name");
+        return;
+    }
+    let to = PathBuf::from(to);
+    effects.push(match saving {
+        Saving::Log(sid, job) => Effect::SaveLog(sid, job, to),
+        Saving::Blob(sid, job, kind, id) => Effect::SaveBlob {
+            sid,
+            job,
+            kind,
+            id,
+            to,
+        },
+    });
+}
+
+/// What a rerun builds: the build that is shown, or the project.
+fn origin(state: &State) -> Origin {
+    match &state.shown {
+        Some(sid) if state.shows_build() => Origin::Again(sid.clone()),
+        _ if state.project.script == Script::Missing => Origin::Demo,
+        _ => Origin::Project,
+    }
+}
+
+fn start(state: &mut State, origin: Origin, jobs: Vec<JobId>, effects: &mut Vec<Effect>) {
+    if state.leaving {
+        refuse(state, "no build is started while the program is leaving");
+    } else if state.starting {
+        refuse(state, "a build is being started already");
+    } else {
+        let request = BuildRequest {
+            origin,
+            jobs,
+            on_host: false,
+        };
+        if state.ask_for_host && needs_to_ask(state, &request.origin) {
+            state.dialog = Some(Dialog::Host(request));
+        } else {
+            launch(state, request, effects);
+        }
+    }
+}
+
+/// The demo is this program's own, and a build that was started here runs as it ran.
+fn needs_to_ask(state: &State, origin: &Origin) -> bool {
+    match origin {
+        Origin::Demo => false,
+        Origin::Project => true,
+        Origin::Again(sid) => {
+            let known = state.builds.get(sid);
+            !known.is_some_and(|view| view.info.offers.owned && !view.build.jobs().is_empty())
+        }
+    }
+}
+
+fn launch(state: &mut State, request: BuildRequest, effects: &mut Vec<Effect>) {
+    state.starting = true;
+    let told = if request.jobs.is_empty() {
+        "starting a build …".to_owned()
+    } else {
+        format!(
+            "starting a build of {}, with what it needs …",
+            why::names(&request.jobs)
+        )
+    };
+    say(state, told);
+    effects.push(Effect::StartBuild(request));
+}
+
+fn unblock(state: &mut State, effects: &mut Vec<Effect>) {
+    let view = state.view();
+    let blocked = view.blocked();
+    let selected_is_blocked = matches!(&view.selected, Selected::Job(id) if blocked.contains(&id));
+    let control = match (&view.selected, blocked.as_slice()) {
+        (_, []) => Err("no job waits for approval".to_owned()),
+        _ if !view.runs() => Err("the build is over".to_owned()),
+        _ if !view.info.offers.unblock => {
+            Err("this build's jobs cannot be approved from here".to_owned())
+        }
+        (Selected::Job(id), _) if selected_is_blocked => Ok(Control::Unblock(id.clone())),
+        (_, [id]) => Ok(Control::Unblock((*id).clone())),
+        (Selected::Build, _) => Ok(Control::UnblockAll),
+        (Selected::Job(_), _) => Err(format!(
+            "select the job to approve: {}",
+            why::names(blocked.iter().copied())
+        )),
+    };
+    match control {
+        Ok(control) => {
+            let told = match &control {
+                Control::Unblock(id) => format!("{id} is approved"),
+                _ => "all blocked jobs are approved".to_owned(),
+            };
+            effects.push(Effect::Control(view.info.sid.clone(), control));
+            say(state, told);
+        }
+        Err(why) => refuse(state, why),
+    }
+}
+
+fn quit(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.dialog.is_some() {
+        state.dialog = None;
+    } else if state.full {
+        state.full = false;
+    } else if state.leaving {
+        say(state, "waiting for the build to stop; Ctrl-c stops at once");
+    } else {
+        leave(state, effects);
+    }
+}
+
+fn interrupt(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.leaving || state.dialog == Some(Dialog::Quit) {
+        effects.push(Effect::Quit(QuitManner::Interrupt));
+    } else {
+        state.dialog = None;
+        leave(state, effects);
+    }
+}
+
+fn leave(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.running_here().is_empty() && !state.starting {
+        effects.push(Effect::Quit(QuitManner::Leave));
+    } else {
+        state.dialog = Some(Dialog::Quit);
+    }
+}
+
+fn yes(state: &mut State, effects: &mut Vec<Effect>) {
+    match state.dialog.take() {
+        Some(Dialog::Quit) => {
+            state.leaving = true;
+            let running: Vec<Sid> = state
+                .running_here()
+                .iter()
+                .map(|view| view.info.sid.clone())
+                .collect();
+            for sid in running {
+                cancel(state, &sid, effects);
+            }
+            say(state, "stopping the build; Ctrl-c stops at once");
+        }
+        Some(Dialog::Cancel(sid)) => cancel(state, &sid, effects),
+        Some(Dialog::Host(mut request)) => {
+            // Asked once: who has said yes has said it for this session.
+            state.ask_for_host = false;
+            request.on_host = true;
+            launch(state, request, effects);
+        }
+        other => state.dialog = other,
+    }
+}
+
+/// Asks for a build to be canceled, once.
+pub(super) fn cancel(state: &mut State, sid: &Sid, effects: &mut Vec<Effect>) {
+    if let Some(view) = state.builds.get_mut(sid)
+        && view.runs()
+        && !view.canceling
+    {
+        view.canceling = true;
+        effects.push(Effect::Control(sid.clone(), Control::Cancel));
+    }
+}

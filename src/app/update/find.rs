@@ -1,0 +1,230 @@
+//! Searches: for a text, for errors, and for the cause of a failure.
+
+use crate::app::log_view::LogView;
+use crate::app::msg::{Effect, FindRequest, Needle};
+use crate::app::outline::Item;
+use crate::app::state::{SearchState, Seek, Selected, State};
+
+use super::acts::has_log;
+use super::{refuse, say, with_log};
+
+/// Searches the log for a text, from the top of the screen on.
+pub(super) fn search(state: &mut State, text: String, effects: &mut Vec<Effect>) {
+    if text.is_empty() {
+        state.search = None;
+        return;
+    }
+    if !has_log(state) {
+        return;
+    }
+    let geometry = state.geometry();
+    let from = state
+        .log()
+        .map_or(0, |log| log.lines_in_sight(geometry).start);
+    state.search = Some(SearchState {
+        text: text.clone(),
+        count: None,
+        counting: state.generation + 1,
+    });
+    seek(state, Needle::Text(text), false, from, true, effects);
+}
+
+/// To the next match of the last search, or the one before.
+pub(super) fn again(state: &mut State, backwards: bool, effects: &mut Vec<Effect>) {
+    let Some(search) = &state.search else {
+        refuse(state, "nothing to search for yet: / searches");
+        return;
+    };
+    let needle = Needle::Text(search.text.clone());
+    if has_log(state) {
+        let from = from(state, backwards);
+        seek(state, needle, backwards, from, false, effects);
+    }
+}
+
+/// To the next line that looks like an error, or the one before.
+pub(super) fn error(state: &mut State, backwards: bool, effects: &mut Vec<Effect>) {
+    if has_log(state) {
+        let from = from(state, backwards);
+        seek(state, Needle::Error, backwards, from, false, effects);
+    }
+}
+
+/// Where the next search begins: behind the line that is marked if it is in sight, else at the
+/// edge of the screen. Backwards it is the first line that is no longer looked at.
+fn from(state: &State, backwards: bool) -> usize {
+    let in_sight = state
+        .log()
+        .map_or(0..0, |log| log.lines_in_sight(state.geometry()));
+    let mark = state.log().and_then(|log| log.mark);
+    match mark.filter(|mark| in_sight.contains(mark)) {
+        Some(mark) if backwards => mark,
+        Some(mark) => mark + 1,
+        None if backwards => in_sight.end,
+        None => in_sight.start,
+    }
+}
+
+fn seek(
+    state: &mut State,
+    needle: Needle,
+    backwards: bool,
+    from: usize,
+    count: bool,
+    effects: &mut Vec<Effect>,
+) {
+    state.view_mut().auto = false;
+    with_log(state, LogView::pause);
+    let lines = if backwards { 0..from } else { from..usize::MAX };
+    ask(
+        state,
+        needle,
+        backwards,
+        lines,
+        count,
+        (false, false),
+        effects,
+    );
+}
+
+/// Asks for a line; `(wrapped, quiet)` as in [`Seek`].
+fn ask(
+    state: &mut State,
+    needle: Needle,
+    backwards: bool,
+    lines: std::ops::Range<usize>,
+    count: bool,
+    (wrapped, quiet): (bool, bool),
+    effects: &mut Vec<Effect>,
+) {
+    let view = state.view();
+    let Selected::Job(job) = view.selected.clone() else {
+        return;
+    };
+    let sid = view.info.sid.clone();
+    state.generation += 1;
+    state.seeking = Some(Seek {
+        generation: state.generation,
+        sid: sid.clone(),
+        job: job.clone(),
+        needle: needle.clone(),
+        backwards,
+        wrapped,
+        quiet,
+    });
+    effects.push(Effect::Find(FindRequest {
+        generation: state.generation,
+        sid,
+        job,
+        needle,
+        lines,
+        backwards,
+        count,
+    }));
+}
+
+/// Goes to the line that was found.
+pub(super) fn found(
+    state: &mut State,
+    generation: u64,
+    line: Option<usize>,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let Some(seek) = state.seeking.take_if(|seek| seek.generation == generation) else {
+        return false;
+    };
+    let view = state.view();
+    if view.info.sid != seek.sid || view.selected != Selected::Job(seek.job.clone()) {
+        return false;
+    }
+    let geometry = state.geometry();
+    if let Some(line) = line {
+        if seek.wrapped {
+            say(
+                state,
+                if seek.backwards {
+                    "went on from the end"
+                } else {
+                    "went on from the beginning"
+                },
+            );
+        }
+        let command = state.job().and_then(|job| job.failed_command());
+        let command = command.map(|command| command.index).filter(|_| seek.quiet);
+        with_log(state, |log| {
+            let place = log.outline.place(Item::Line(line));
+            log.mark = Some(line);
+            // The cause is read best below the command that failed, if what follows fits too.
+            let heading = command.and_then(|command| log.outline.heading_of(command));
+            match heading {
+                Some(heading) if heading < place && place - heading <= geometry.height / 2 => {
+                    log.put_on_top(heading, geometry);
+                }
+                _ => log.show(place, geometry.height / 3, geometry),
+            }
+        });
+    } else if seek.quiet {
+        // The failure says nothing that looks like an error: its end is the best there is.
+    } else if seek.wrapped {
+        match seek.needle {
+            Needle::Text(text) => refuse(state, format!("not found: {text}")),
+            Needle::Error => say(state, "no line looks like an error"),
+        }
+    } else {
+        ask(
+            state,
+            seek.needle,
+            seek.backwards,
+            0..usize::MAX,
+            false,
+            (true, false),
+            effects,
+        );
+    }
+    true
+}
+
+/// Takes in how many lines match.
+pub(super) fn counted(state: &mut State, generation: u64, lines: usize, all: bool) -> bool {
+    match &mut state.search {
+        Some(search) if search.counting == generation => {
+            search.count = Some((lines, all));
+            true
+        }
+        _ => false,
+    }
+}
+
+/// When the autopilot has selected a job because it failed, and its log is there, looks for the
+/// first error of the command that failed.
+pub(super) fn look_for_the_cause(state: &mut State, effects: &mut Vec<Effect>) {
+    let view = state.view();
+    let Some(id) = view
+        .cause
+        .clone()
+        .filter(|_| !view.cause_shown && view.auto)
+    else {
+        return;
+    };
+    let (Some(job), Some(log)) = (view.build.job(&id), view.logs.get(&id)) else {
+        return;
+    };
+    if view.selected != Selected::Job(id) || !job.is_over() || !log.up_to_date() {
+        return;
+    }
+    let command = job.failed_command().map(|command| command.index);
+    let lines = command.and_then(|command| log.outline.lines_of(command));
+    state.view_mut().cause_shown = true;
+    let lines = lines.unwrap_or(0..usize::MAX);
+    if !lines.is_empty() {
+        ask(
+            state,
+            Needle::Error,
+            false,
+            lines,
+            false,
+            (false, true),
+            effects,
+        );
+    }
+}
