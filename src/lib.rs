@@ -16,5 +16,6 @@ pub mod replay;
 pub mod script;
 pub mod script_api;
 pub mod store;
+pub mod ui;
 pub mod vcs;
 pub mod wire;

@@ -1,0 +1,180 @@
+//! The last row: what is typed, what there is to say, or the keys that matter now.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::layout::Pane;
+use crate::app::state::{Dialog, Input, MainView, Saving, Selected, State};
+use crate::app::{Action, Context, text};
+
+use super::Ui;
+
+impl Ui {
+    pub(super) fn footer(&self, state: &State, area: Rect, buffer: &mut Buffer) {
+        let styles = &self.styles;
+        match &state.dialog {
+            Some(Dialog::Search(input)) => {
+                self.prompt("search the log", "/", input, area, buffer);
+                return;
+            }
+            Some(Dialog::Save(input, saving)) => {
+                let what = match saving {
+                    Saving::Blob(_, _, _, id) => format!("save {id} to "),
+                    Saving::Log(_, job) => format!("save the log of {job} to "),
+                };
+                self.prompt("", &what, input, area, buffer);
+                return;
+            }
+            _ => {}
+        }
+        let view = state.view();
+        let mut row = self.row(buffer, area);
+        row.put(" ", styles.text);
+        if let Some(notice) = &state.notice {
+            let (glyph, style) = if notice.bad {
+                (self.glyphs.failure, styles.bad)
+            } else {
+                (self.glyphs.dot, styles.accent)
+            };
+            row.put(glyph, style);
+            row.put(&format!(" {}", notice.text), styles.text);
+            return;
+        }
+        if let Some(lost) = &view.lost {
+            row.put(
+                &crate::app::doc::lost_sentence(lost, state.now),
+                styles.warn,
+            );
+            return;
+        }
+        if state.context() == Context::Question {
+            return;
+        }
+        let keys = |action: Action| state.bindings.label(action);
+        if let (Some(help), Some(quit)) = (keys(Action::Help), keys(Action::Quit)) {
+            let parts = [
+                (help, styles.key),
+                (" keys   ".to_owned(), styles.dim),
+                (quit, styles.key),
+                (" quit ".to_owned(), styles.dim),
+            ];
+            row.right(&parts, 10);
+        }
+        for action in matter_now(state) {
+            let Some(key) = keys(action) else { continue };
+            let short = short(state, action);
+            let room = text::width(&key) + text::width(short) + 1;
+            if room > row.left() {
+                break;
+            }
+            row.put(&key, styles.key);
+            row.put(&format!(" {short}   "), styles.dim);
+        }
+    }
+
+    /// A line of text that is being typed, with its cursor.
+    fn prompt(&self, hint: &str, label: &str, input: &Input, area: Rect, buffer: &mut Buffer) {
+        let styles = &self.styles;
+        let mut row = self.row(buffer, area);
+        let keys = [
+            ("Enter".to_owned(), styles.key),
+            (" ok   ".to_owned(), styles.dim),
+            ("Esc".to_owned(), styles.key),
+            (" back ".to_owned(), styles.dim),
+        ];
+        row.right(&keys, 30);
+        row.put(" ", styles.text);
+        row.put(label, styles.key);
+        if input.text.is_empty() && !hint.is_empty() {
+            row.put(self.glyphs.cursor, styles.accent);
+            row.put(hint, styles.dim);
+            return;
+        }
+        // The cursor stays in sight: a long text loses its beginning.
+        let room = row.left().saturating_sub(2);
+        let before = &input.text[..input.at];
+        let mut start = 0;
+        while text::width(&before[start..]) > room {
+            start += before[start..].chars().next().map_or(1, char::len_utf8);
+        }
+        row.put(&before[start..], styles.text);
+        row.put(self.glyphs.cursor, styles.accent);
+        row.put(&input.text[input.at..], styles.text);
+    }
+}
+
+/// The actions that the footer names, most needed first.
+fn matter_now(state: &State) -> Vec<Action> {
+    let view = state.view();
+    let mut actions = Vec::new();
+    if state.context() == Context::Help {
+        return vec![Action::Down, Action::Up, Action::Back];
+    }
+    if view.runs() && view.info.offers.unblock && !view.blocked().is_empty() {
+        actions.push(Action::Unblock);
+    }
+    match state.focus {
+        Pane::Jobs => {
+            if !state.shows_build() {
+                actions.push(Action::StartBuild);
+            }
+            if state.main_view() == MainView::Log {
+                actions.push(Action::Enter);
+            }
+            if view.build.is_over() || matches!(view.selected, Selected::Job(_)) {
+                actions.push(Action::Rerun);
+            }
+        }
+        Pane::Builds => actions.extend([Action::Enter, Action::StartBuild, Action::Back]),
+        Pane::Main => match state.main_view() {
+            MainView::Log => {
+                let following = state.log().is_some_and(|log| log.follow);
+                if !following {
+                    actions.push(Action::Bottom);
+                }
+                actions.push(Action::Search);
+                if state.search.is_some() {
+                    actions.push(Action::NextMatch);
+                }
+                actions.extend([
+                    Action::NextError,
+                    Action::NextCommand,
+                    Action::Wrap,
+                    Action::FullScreen,
+                ]);
+            }
+            MainView::Artifacts => actions.extend([Action::Save, Action::ShowLog]),
+            MainView::Doc => actions.extend([Action::Back, Action::StartBuild]),
+        },
+    }
+    if view.build.is_over() && !view.build.failed_jobs().is_empty() {
+        actions.extend([Action::NextFailedJob, Action::RerunFailed]);
+    }
+    if view.runs() && view.info.offers.cancel {
+        actions.push(Action::Cancel);
+    }
+    if state.focus == Pane::Jobs {
+        if !matches!(state.main_view(), MainView::Doc) {
+            actions.push(Action::Search);
+        }
+        if state.shows_build() {
+            actions.push(Action::ShowArtifacts);
+        }
+        actions.push(Action::Builds);
+        if state.shows_build() {
+            actions.push(Action::StartBuild);
+        }
+    }
+    actions.push(Action::NextPane);
+    actions
+}
+
+/// What the footer calls an action.
+fn short(state: &State, action: Action) -> &'static str {
+    match action {
+        Action::Bottom => "follow",
+        Action::Enter if state.focus == Pane::Jobs => "read",
+        Action::StartBuild if state.project.script == crate::app::Script::Missing => "demo",
+        action => action.info().short,
+    }
+}
