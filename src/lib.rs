@@ -16,6 +16,7 @@ pub mod replay;
 pub mod script;
 pub mod script_api;
 pub mod store;
+pub mod tui;
 pub mod ui;
 pub mod vcs;
 pub mod wire;
