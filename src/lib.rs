@@ -3,6 +3,7 @@
 pub mod api_client;
 pub mod app;
 pub mod archive;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod edn;

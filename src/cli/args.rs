@@ -1,0 +1,346 @@
+//! The commands and options, as clap types (design.md, "Command line").
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+
+/// Watch and drive MonkeyCI builds from a terminal.
+///
+/// Without a command: opens this project in the terminal UI.
+#[derive(Debug, Parser)]
+#[command(
+    name = "monkeyci-tui",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// The project's folder, when no command is given.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// Show no colours (so does NO_COLOR).
+    #[arg(long, global = true)]
+    pub no_color: bool,
+
+    /// Draw with ASCII characters only.
+    #[arg(long, global = true)]
+    pub ascii: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a project here and watch it.
+    Build(BuildArgs),
+    /// Build the demo that is inside this program.
+    Demo(DemoArgs),
+    /// Watch a build that runs in another terminal.
+    Attach(AttachArgs),
+    /// List the builds that are kept here.
+    List(ListArgs),
+    /// Show one build: its jobs, how they ended, what they left behind.
+    Show(ShowArgs),
+    /// Print the logs of a build.
+    Logs(LogsArgs),
+    /// Stop a build that runs in another terminal.
+    Cancel {
+        /// A build id, a unique prefix of one, or `last`.
+        #[arg(default_value = "last")]
+        build: String,
+    },
+    /// Approve a blocked job of a build that runs in another terminal.
+    Unblock(UnblockArgs),
+    /// List the keys of the terminal UI.
+    Keys,
+    /// Print a page of the manual, or list the pages.
+    Help {
+        /// The page.
+        topic: Option<String>,
+    },
+    /// Run a build script: the child process of a build. Reads its orders from stdin.
+    #[command(hide = true)]
+    ScriptHost,
+    /// Draw the pictures of the README from a recorded build.
+    #[command(hide = true)]
+    Screenshots {
+        /// The recording's folder.
+        #[arg(long)]
+        from: PathBuf,
+        /// Where the pictures go.
+        dir: PathBuf,
+    },
+}
+
+/// How to show a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// The terminal UI where stdout is a terminal, else plain text.
+    Auto,
+    /// Plain text, line by line.
+    Plain,
+    /// One event a line, as JSON.
+    Json,
+}
+
+/// What loads and runs the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum RunnerChoice {
+    /// What fits the script's files.
+    #[default]
+    Auto,
+    /// This program: YAML, JSON, EDN.
+    Embedded,
+    /// Babashka (not supported yet).
+    Bb,
+    /// Clojure (not supported yet).
+    Clj,
+}
+
+/// What runs container jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ExecutorChoice {
+    /// A container engine (none is supported yet). The host is never chosen by itself.
+    #[default]
+    Auto,
+    /// Docker or Podman (not supported yet).
+    Docker,
+    /// The shell of this machine, in a private copy of the workspace.
+    Host,
+}
+
+/// Options of `build`, and of all that starts a build.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("shown").args(["plain", "json"])))]
+#[command(group(ArgGroup::new("revision").args(["branch", "tag", "commit"])))]
+pub struct BuildArgs {
+    /// The project's folder: the one with `.monkeyci` in it.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// Build the tip of this branch instead of the working tree.
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
+
+    /// Build this tag instead of the working tree.
+    #[arg(long, value_name = "NAME")]
+    pub tag: Option<String>,
+
+    /// Build this commit instead of the working tree.
+    #[arg(long, value_name = "REV")]
+    pub commit: Option<String>,
+}
+
+/// Options of everything that runs a build.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RunArgs {
+    /// What loads and runs the script.
+    #[arg(short, long, value_enum, default_value_t, value_name = "HOST")]
+    pub runner: RunnerChoice,
+
+    /// What runs container jobs.
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "EXECUTOR",
+        env = "MONKEYCI_TUI_EXECUTOR"
+    )]
+    pub executor: ExecutorChoice,
+
+    /// Run only this job and what it depends on (may be given more than once).
+    #[arg(long = "job", value_name = "ID")]
+    pub jobs: Vec<String>,
+
+    /// A build parameter; without a value it is taken from the environment. Other users
+    /// can see a value that is given here: prefer `--param NAME` or `--params-file`.
+    #[arg(long = "param", value_name = "NAME[=VALUE]")]
+    pub params: Vec<String>,
+
+    /// Build parameters from a file: TOML, JSON, EDN or `NAME=VALUE` lines.
+    #[arg(long, value_name = "FILE")]
+    pub params_file: Option<PathBuf>,
+
+    /// Pass this variable of the environment on to the script.
+    #[arg(long = "env", value_name = "NAME")]
+    pub env: Vec<String>,
+
+    /// How many jobs may run at once (default: one a core).
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub parallel: Option<u16>,
+
+    /// Approve a blocked job ahead, or `all` of them.
+    #[arg(long, value_name = "ID|all")]
+    pub unblock: Vec<String>,
+
+    /// Without a terminal UI: wait for another shell to approve blocked jobs.
+    #[arg(long)]
+    pub wait_blocked: bool,
+
+    /// Stop the build after this time: `90s`, `20m`, `1h`.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub timeout: Option<Duration>,
+
+    /// Refuse a script with duplicate, missing or cyclic dependencies.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Keep the jobs' work folders.
+    #[arg(long)]
+    pub no_clean: bool,
+
+    /// Serve the script API on loopback TCP too, for scripts that cannot open a Unix socket.
+    #[arg(long)]
+    pub api_tcp: bool,
+
+    /// Print plain text instead of drawing.
+    #[arg(long)]
+    pub plain: bool,
+
+    /// Print the journal, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RunArgs {
+    /// How the build is to be shown.
+    pub fn output(&self) -> Output {
+        match (self.plain, self.json) {
+            (_, true) => Output::Json,
+            (true, false) => Output::Plain,
+            (false, false) => Output::Auto,
+        }
+    }
+}
+
+/// Options of `demo`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("shown").args(["plain", "json"])))]
+pub struct DemoArgs {
+    /// The variant in which a real assertion fails.
+    #[arg(long)]
+    pub failing: bool,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Options of `attach`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("shown").args(["plain", "json"])))]
+pub struct AttachArgs {
+    /// A build id, a unique prefix of one, or `last`.
+    #[arg(default_value = "last", value_name = "BUILD")]
+    pub target: String,
+
+    /// Print plain text instead of drawing.
+    #[arg(long)]
+    pub plain: bool,
+
+    /// Print the journal, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `list`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListArgs {
+    /// Only builds of this repository.
+    #[arg(long)]
+    pub repo: Option<String>,
+
+    /// At most this many, newest first.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub limit: usize,
+
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `show`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ShowArgs {
+    /// A build id, a unique prefix of one, `last`, `last-failed`, ORG/REPO/BUILD, or a file.
+    #[arg(default_value = "last")]
+    pub build: String,
+
+    /// The journal, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `logs`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("form").args(["raw", "strip", "json"])))]
+#[command(group(ArgGroup::new("one").args(["job", "script"])))]
+pub struct LogsArgs {
+    /// A build id, a unique prefix of one, `last`, `last-failed`, ORG/REPO/BUILD, or a file.
+    #[arg(default_value = "last")]
+    pub build: String,
+
+    /// Only this job.
+    pub job: Option<String>,
+
+    /// What the script itself said, not its jobs.
+    #[arg(long)]
+    pub script: bool,
+
+    /// Go on with what a running build still writes.
+    #[arg(short, long)]
+    pub follow: bool,
+
+    /// The bytes as they are on disk.
+    #[arg(long, requires = "one")]
+    pub raw: bool,
+
+    /// What a reader sees, without colours.
+    #[arg(long)]
+    pub strip: bool,
+
+    /// One JSON object a line: job, time, stream, command, text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `unblock`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct UnblockArgs {
+    /// The job, or `all`.
+    pub job: String,
+
+    /// A build id, a unique prefix of one, or `last`.
+    #[arg(default_value = "last")]
+    pub build: String,
+}
+
+/// `90s`, `20m`, `1h`; a number alone is seconds.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time as 90s, 20m or 1h".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    match number.checked_mul(unit) {
+        Some(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,15 @@
+//! The command line as typed, and the two reporters that need no screen.
+//!
+//! [`Args`] holds what was typed and nothing more: what it means (which folder, which
+//! executor) is resolved once, in `wiring`. [`plain`] and the lines of `--json` are another
+//! consumer of the same events that the panes show.
+
+mod args;
+mod clean;
+pub mod plain;
+
+pub use args::{
+    Args, AttachArgs, BuildArgs, Command, DemoArgs, ExecutorChoice, ListArgs, LogsArgs, Output,
+    RunArgs, RunnerChoice, ShowArgs, UnblockArgs,
+};
+pub use clean::{clean, clean_lines};
