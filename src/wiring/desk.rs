@@ -1,0 +1,581 @@
+//! Carries out what the app asks of the outside: starts builds, opens sources, stores files.
+//!
+//! Every effect is begun here and answered by a message; nothing here waits.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::api_client::WatchSource;
+use crate::app::{
+    BuildInfo, BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
+};
+use crate::cli::ExecutorChoice;
+use crate::domain::{BlobKind, Event, Sid};
+use crate::engine::{BuildSummary, EngineHandle, LocalSource, StopReason};
+use crate::ports::{BlobKey, BlobStore, BuildSource, Control};
+use crate::replay::Recording;
+use crate::script;
+use crate::store::{BuildSpec, FolderBlobs, History, Home};
+use crate::vcs::{self, Revision};
+
+use super::error::UserError;
+use super::history;
+use super::local::{self, BuildRequest, LARGEST_BLOB};
+use super::log_desk::{self, LogTask};
+
+/// Builds that the history pane shows.
+const HISTORY: usize = 100;
+
+/// What performs effects.
+#[derive(Debug)]
+pub(super) struct Desk {
+    home: Home,
+    /// What a build of this project is started with.
+    template: BuildRequest,
+    /// The project that is shown.
+    project: PathBuf,
+    to_app: mpsc::UnboundedSender<Msg>,
+    logs: std::sync::mpsc::Sender<LogTask>,
+    runtime: Handle,
+    open: Arc<Mutex<HashMap<Sid, Open>>>,
+    /// The first build that was started here.
+    first: Arc<Mutex<Option<Sid>>>,
+    /// A user has agreed to run container jobs in the shell of this machine.
+    host_agreed: AtomicBool,
+}
+
+/// A build with a source.
+#[derive(Debug)]
+struct Open {
+    logs_dir: PathBuf,
+    controls: mpsc::UnboundedSender<Control>,
+    /// How to start it again, when it was started here.
+    request: Option<BuildRequest>,
+    /// Its engine, when it runs here.
+    engine: Option<EngineHandle>,
+    summary: Option<JoinHandle<BuildSummary>>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        home: Home,
+        template: BuildRequest,
+        project: PathBuf,
+        to_app: mpsc::UnboundedSender<Msg>,
+        runtime: Handle,
+    ) -> Self {
+        let answers = to_app.clone();
+        let logs = log_desk::start(move |msg| {
+            // An app that is gone needs no answers.
+            let _ = answers.send(msg);
+        });
+        Self {
+            home,
+            template,
+            project,
+            to_app,
+            logs,
+            runtime,
+            open: Arc::default(),
+            first: Arc::default(),
+            host_agreed: AtomicBool::new(false),
+        }
+    }
+
+    /// The first build that was started here.
+    pub(super) fn first_started(&self) -> Option<Sid> {
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Begins one effect.
+    pub(super) fn perform(&self, effect: Effect) {
+        match effect {
+            Effect::StartBuild(wanted) => self.start_build(&wanted),
+            Effect::Control(sid, control) => self.control(&sid, control),
+            Effect::OpenBuild(sid) => self.open_build(sid),
+            Effect::CloseBuild(sid) => {
+                let mut open = self.lock();
+                if open.get(&sid).is_some_and(|build| build.summary.is_none()) {
+                    open.remove(&sid);
+                }
+            }
+            Effect::RefreshHistory => self.refresh_history(),
+            Effect::ReloadProject => self.reload_project(),
+            Effect::ReadLog(request) => {
+                let dir = self.logs_dir(&request.sid);
+                self.ask_logs(LogTask::Read(request, dir));
+            }
+            Effect::ReadTail(sid, job, count) => {
+                let dir = self.logs_dir(&sid);
+                self.ask_logs(LogTask::Tail(sid, job, dir, count));
+            }
+            Effect::Find(request) => {
+                let dir = self.logs_dir(&request.sid);
+                self.ask_logs(LogTask::Find(request, dir));
+            }
+            Effect::CopyLog(sid, job) => self.ask_logs(LogTask::Text(job, self.logs_dir(&sid))),
+            Effect::SaveLog(sid, job, to) => {
+                self.ask_logs(LogTask::Save(job, self.logs_dir(&sid), to));
+            }
+            Effect::SaveBlob {
+                sid,
+                job: _,
+                kind,
+                id,
+                to,
+            } => self.save_blob(&sid, kind, &id, to),
+            // The loop's own; they do not come here.
+            Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Mouse(_)
+            | Effect::Quit(_) => {}
+        }
+    }
+
+    /// Stops everything that runs here and waits until nothing does.
+    ///
+    /// Returns how each build ended, and all its events: the app may have left before the last.
+    pub(super) async fn stop_all(
+        &self,
+        reason: StopReason,
+        times: usize,
+    ) -> Vec<(BuildSummary, Vec<Arc<Event>>)> {
+        let running: Vec<(EngineHandle, JoinHandle<BuildSummary>)> = self
+            .lock()
+            .values_mut()
+            .filter_map(|build| Some((build.engine.clone()?, build.summary.take()?)))
+            .collect();
+        for (engine, summary) in &running {
+            if !summary.is_finished() {
+                for _ in 0..times {
+                    engine.stop(reason);
+                }
+            }
+        }
+        let mut summaries = Vec::new();
+        for (engine, summary) in running {
+            let events = engine.journal().clone();
+            summaries.extend(summary.await.map(|summary| (summary, events.events())));
+        }
+        summaries
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Sid, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn logs_dir(&self, sid: &Sid) -> PathBuf {
+        self.lock()
+            .get(sid)
+            .map_or_else(|| self.home.build(sid).logs, |build| build.logs_dir.clone())
+    }
+
+    fn ask_logs(&self, task: LogTask) {
+        // The thread ends with this desk and not before.
+        let _ = self.logs.send(task);
+    }
+
+    fn start_build(&self, wanted: &Wanted) {
+        let mut request = match &wanted.origin {
+            Origin::Project => self.template.clone(),
+            Origin::Demo => match demo_request(&self.home, &self.template, false) {
+                Ok(request) => request,
+                Err(error) => return self.say_bad(&error),
+            },
+            Origin::Again(sid) => {
+                let known = self.lock().get(sid).and_then(|build| build.request.clone());
+                known.unwrap_or_else(|| self.template.clone())
+            }
+        };
+        if wanted.on_host {
+            self.host_agreed.store(true, Ordering::Relaxed);
+        }
+        if self.host_agreed.load(Ordering::Relaxed) {
+            request.run.executor = ExecutorChoice::Host;
+        }
+        request.run.jobs = wanted
+            .jobs
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect();
+        let home = self.home.clone();
+        let opener = self.opener();
+        self.runtime.spawn(async move {
+            if let Err(error) = start_and_open(&home, request, &opener).await {
+                opener.tell(Msg::Notice(Notice::bad(error.to_string())));
+            }
+        });
+    }
+
+    /// Opens a build that was started before the app was: the one of `build`.
+    pub(super) fn opener(&self) -> Opener {
+        Opener {
+            to_app: self.to_app.clone(),
+            open: Arc::clone(&self.open),
+            first: Arc::clone(&self.first),
+            runtime: self.runtime.clone(),
+        }
+    }
+
+    fn control(&self, sid: &Sid, control: Control) {
+        let sent = self
+            .lock()
+            .get(sid)
+            .is_some_and(|build| build.controls.send(control).is_ok());
+        if !sent {
+            let notice = Notice::bad(format!("{sid} is over: nothing can be done to it"));
+            self.tell(Msg::Notice(notice));
+        }
+    }
+
+    fn open_build(&self, sid: Sid) {
+        let home = self.home.clone();
+        let opener = self.opener();
+        // Reads a journal: off the loop.
+        self.runtime
+            .spawn_blocking(move || match open_recorded(&home, &sid) {
+                Ok((source, info)) => opener.open(source, info, None, None, None),
+                Err(error) => opener.tell(Msg::Notice(Notice::bad(error.to_string()))),
+            });
+    }
+
+    fn refresh_history(&self) {
+        self.runtime.spawn_blocking(self.refresher());
+    }
+
+    /// What reads the list of builds and tells it to the app. Blocking.
+    pub(super) fn refresher(&self) -> impl FnOnce() + Send + use<> {
+        let home = self.home.clone();
+        let project = self.project.clone();
+        let to_app = self.to_app.clone();
+        move || {
+            let listing = History::new(&home)
+                .of_repo("local", &local::repo_id(&project))
+                .list(HISTORY);
+            let items = listing.items.into_iter().map(|item| HistoryItem {
+                sid: item.sid,
+                status: item.status,
+                duration: item
+                    .end
+                    .zip(item.start.or(item.created))
+                    .map(|(end, start)| end.saturating_sub(start)),
+                start: item.start.or(item.created),
+                branch: item.branch,
+                commit: item.commit,
+                message: item.message.or(item.commit_message),
+            });
+            // An app that is gone needs no answer.
+            let _ = to_app.send(Msg::History(items.collect()));
+        }
+    }
+
+    fn reload_project(&self) {
+        let project = self.project.clone();
+        let to_app = self.to_app.clone();
+        self.runtime.spawn_blocking(move || {
+            // Likewise.
+            let _ = to_app.send(Msg::Project(Box::new(look_at(&project))));
+        });
+    }
+
+    fn save_blob(&self, sid: &Sid, kind: BlobKind, id: &str, to: PathBuf) {
+        let key = match kind {
+            BlobKind::Artifact => BlobKey::artifact(sid, id),
+            BlobKind::Cache => BlobKey::cache(sid, id),
+        };
+        let blobs = FolderBlobs::new(self.home.blobs(), LARGEST_BLOB);
+        let to_app = self.to_app.clone();
+        self.runtime.spawn(async move {
+            let notice = match save_blob(&blobs, &key, &to).await {
+                Ok(()) => Notice::good(format!("saved to {}", to.display())),
+                Err(why) => Notice::bad(format!("cannot save to {}: {why}", to.display())),
+            };
+            // Likewise.
+            let _ = to_app.send(Msg::Notice(notice));
+        });
+    }
+
+    fn tell(&self, msg: Msg) {
+        // Likewise.
+        let _ = self.to_app.send(msg);
+    }
+
+    fn say_bad(&self, error: &UserError) {
+        self.tell(Msg::Notice(Notice::bad(error.to_string())));
+    }
+}
+
+/// Makes a source known to the app and forwards what it tells.
+#[derive(Debug, Clone)]
+pub(super) struct Opener {
+    to_app: mpsc::UnboundedSender<Msg>,
+    open: Arc<Mutex<HashMap<Sid, Open>>>,
+    first: Arc<Mutex<Option<Sid>>>,
+    runtime: Handle,
+}
+
+impl Opener {
+    pub(super) fn tell(&self, msg: Msg) {
+        // An app that is gone needs no answers.
+        let _ = self.to_app.send(msg);
+    }
+
+    /// Opens a build that runs here.
+    pub(super) fn open_running(&self, running: local::RunningBuild, request: BuildRequest) {
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| running.handle.sid().clone());
+        let source = LocalSource::new(running.handle.clone());
+        let info = BuildInfo {
+            sid: running.handle.sid().clone(),
+            offers: source.offers(),
+            live: true,
+            logs: Some(running.folder.dir.clone()),
+            again: Some(command_line(&request)),
+            place: Some(shown_dir(&request.dir)),
+        };
+        self.open(
+            Box::new(source),
+            info,
+            Some(request),
+            Some(running.handle),
+            Some(running.summary),
+        );
+    }
+
+    pub(super) fn open(
+        &self,
+        mut source: Box<dyn BuildSource>,
+        info: BuildInfo,
+        request: Option<BuildRequest>,
+        engine: Option<EngineHandle>,
+        summary: Option<JoinHandle<BuildSummary>>,
+    ) {
+        let (controls, mut wanted) = mpsc::unbounded_channel();
+        let sid = info.sid.clone();
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(
+                sid.clone(),
+                Open {
+                    logs_dir: source.logs_dir(),
+                    controls,
+                    request,
+                    engine,
+                    summary,
+                },
+            );
+        self.tell(Msg::BuildOpened(Box::new(info)));
+        let to_app = self.to_app.clone();
+        self.runtime.spawn(async move {
+            loop {
+                let msg = tokio::select! {
+                    item = source.next() => match item {
+                        Some(item) => Msg::Source(sid.clone(), item),
+                        None => break,
+                    },
+                    Some(control) = wanted.recv() => match source.control(control).await {
+                        Ok(()) => continue,
+                        Err(why) => Msg::Notice(Notice::bad(why)),
+                    },
+                };
+                if to_app.send(msg).is_err() {
+                    return;
+                }
+            }
+            // Likewise.
+            let _ = to_app.send(Msg::SourceEnded(sid));
+        });
+    }
+}
+
+/// Starts a build and shows it.
+async fn start_and_open(
+    home: &Home,
+    request: BuildRequest,
+    opener: &Opener,
+) -> Result<(), UserError> {
+    let running = local::start(home, request.clone()).await?;
+    opener.open_running(running, request);
+    Ok(())
+}
+
+/// The demo, written to a folder that is kept: a second build finds its cache.
+pub(super) fn demo_request(
+    home: &Home,
+    template: &BuildRequest,
+    failing: bool,
+) -> Result<BuildRequest, UserError> {
+    let name = if failing { "demo-failing" } else { "demo" };
+    let dir = home.cache().join(name);
+    super::demo::write(&dir, failing).map_err(|error| {
+        UserError::new(format!(
+            "cannot write the demo to {}: {error}",
+            dir.display()
+        ))
+    })?;
+    let mut request = template.clone();
+    request.dir = dir;
+    request.revision = None;
+    // The demo is this program's own, and asking for it is choosing where it runs; who asks
+    // for something else is told that it is not there.
+    if request.run.executor == ExecutorChoice::Auto {
+        request.run.executor = ExecutorChoice::Host;
+    }
+    Ok(request)
+}
+
+/// The source of a build that is not ours: another process's, or a recording.
+pub(super) fn open_recorded(
+    home: &Home,
+    sid: &Sid,
+) -> Result<(Box<dyn BuildSource>, BuildInfo), UserError> {
+    if let Ok((sid, client)) = history::live(home, &sid.to_string()) {
+        let source = WatchSource::new(client, sid.clone(), home.build(&sid).logs);
+        let info = BuildInfo {
+            offers: source.offers(),
+            live: true,
+            logs: Some(home.build(&sid).dir),
+            again: None,
+            place: Some("another terminal".to_owned()),
+            sid,
+        };
+        return Ok((Box::new(source), info));
+    }
+    let spec = BuildSpec::Named(sid.to_string());
+    let (sid, folder) = History::new(home)
+        .find(&spec)
+        .map_err(|error| UserError::of(&error))?;
+    let recording =
+        Recording::open(&folder.journal, &folder.logs).map_err(|error| UserError::of(&error))?;
+    let info = BuildInfo {
+        sid,
+        offers: recording.offers(),
+        live: false,
+        logs: Some(folder.dir),
+        again: None,
+        place: Some("recorded".to_owned()),
+    };
+    Ok((Box::new(recording), info))
+}
+
+/// The project as it is now.
+pub(super) fn look_at(dir: &Path) -> Project {
+    let script_dir = dir.join(script::SCRIPT_DIR);
+    let script = if script_dir.is_dir() {
+        match script::load(&script_dir) {
+            Ok(script) if script.clojure => Script::Broken(local::NO_CLOJURE.to_owned()),
+            Ok(script) => Script::Loaded {
+                warnings: script
+                    .faults
+                    .iter()
+                    .map(ToString::to_string)
+                    .chain(script.warnings)
+                    .collect(),
+                jobs: script.jobs,
+            },
+            Err(error) => Script::Broken(error.to_string()),
+        }
+    } else {
+        Script::Missing
+    };
+    Project {
+        name: local::repo_id(dir),
+        dir: shown_dir(dir),
+        git: vcs::describe(dir)
+            .ok()
+            .flatten()
+            .map(Into::into)
+            .unwrap_or_default(),
+        script,
+    }
+}
+
+/// A folder as people write it: `~/src/wrap`.
+pub(super) fn shown_dir(dir: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    match home.and_then(|home| dir.strip_prefix(home).ok().map(Path::to_owned)) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+        Some(rest) => format!("~/{}", rest.display()),
+        None => dir.display().to_string(),
+    }
+}
+
+/// The command that runs a build again, as one would type it. Parameters are named, their
+/// values are not.
+fn command_line(request: &BuildRequest) -> String {
+    let mut words = vec!["monkeyci-tui build".to_owned()];
+    let dir = shown_dir(&request.dir);
+    words.push(match dir.strip_prefix("~/") {
+        // A shell knows its home only by a tilde that is not quoted.
+        Some(rest) => format!("-d ~/{}", quoted(rest)),
+        None => format!("-d {}", quoted(&dir)),
+    });
+    if request.run.executor == ExecutorChoice::Host {
+        words.push("--executor host".to_owned());
+    }
+    if let Some(revision) = &request.revision {
+        let (option, name) = match revision {
+            Revision::Commit(name) => ("--commit", name),
+            Revision::Branch(name) => ("--branch", name),
+            Revision::Tag(name) => ("--tag", name),
+        };
+        words.push(format!("{option} {}", quoted(name)));
+    }
+    for job in &request.run.jobs {
+        words.push(format!("--job {}", quoted(job)));
+    }
+    for param in &request.run.params {
+        let name = param
+            .split_once('=')
+            .map_or(param.as_str(), |(name, _)| name);
+        words.push(format!("--param {}", quoted(name)));
+    }
+    if let Some(file) = &request.run.params_file {
+        words.push(format!(
+            "--params-file {}",
+            quoted(&file.display().to_string())
+        ));
+    }
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/~=:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+async fn save_blob(blobs: &FolderBlobs, key: &BlobKey, to: &Path) -> Result<(), String> {
+    let mut reader = blobs
+        .get(key)
+        .await
+        .map_err(|error| UserError::of(&error).message)?
+        .ok_or("it is not kept any more")?;
+    let file = log_desk::new_file(to).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => "there is such a file already".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let mut file = tokio::fs::File::from_std(file);
+    tokio::io::copy(&mut reader, &mut file)
+        .await
+        .map_err(|error| error.to_string())?;
+    tokio::io::AsyncWriteExt::flush(&mut file)
+        .await
+        .map_err(|error| error.to_string())
+}

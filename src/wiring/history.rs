@@ -1,0 +1,434 @@
+//! Commands over builds that are kept here, and over builds that run in other terminals.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::api_client::{ApiClient, ApiError};
+use crate::cli::plain::{self, spell_duration, spell_size};
+use crate::cli::{ListArgs, LogsArgs, ShowArgs, UnblockArgs, clean, clean_lines};
+use crate::domain::{BlobKind, Build, JobId, JobState, Millis, Sid, file_name};
+use crate::edn::{self, Value};
+use crate::engine::SCRIPT_LOG;
+use crate::journal::Journal;
+use crate::logs::{LogPaths, LogReader, Stream};
+use crate::ports::{Clock, SystemClock};
+use crate::store::{BuildFolder, BuildSpec, History, Home};
+use crate::wire;
+
+use super::error::{Exit, UserError};
+use super::local;
+
+/// `list`.
+pub(super) fn list(home: &Home, args: &ListArgs) -> Result<Exit, UserError> {
+    let mut out = io::BufWriter::new(io::stdout());
+    let mut history = History::new(home);
+    if let Some(repo) = &args.repo {
+        history = history.of_repo("local", repo);
+    }
+    let listing = history.list(args.limit);
+    for error in &listing.unreadable {
+        complain!("monkeyci-tui: {}", UserError::of(error));
+    }
+    let now = SystemClock.now();
+    for item in &listing.items {
+        let line = if args.json {
+            serde_json::json!({
+                "sid": item.sid.to_string(),
+                "status": item.status.as_str(),
+                "start-time": item.start,
+                "end-time": item.end,
+                "branch": item.branch,
+                "commit-id": item.commit,
+                "jobs": item.jobs_total,
+                "failed": item.jobs_failed,
+                "message": item.message,
+            })
+            .to_string()
+        } else {
+            let took = match (item.start.or(item.created), item.end) {
+                (Some(start), Some(end)) => spell_duration(end - start),
+                _ => "-".to_owned(),
+            };
+            clean(&format!(
+                "{:<30} {:<12} {:>12} {:>10}  {}{}",
+                item.sid.build,
+                item.status,
+                item.created.map_or_else(
+                    || "-".to_owned(),
+                    |at| format!("{} ago", spell_duration(now - at))
+                ),
+                took,
+                item.sid.repo,
+                item.branch
+                    .as_ref()
+                    .map(|branch| format!(" · {branch}"))
+                    .unwrap_or_default(),
+            ))
+        };
+        quiet(writeln!(out, "{line}"))?;
+    }
+    quiet(out.flush())?;
+    if listing.items.is_empty() && !args.json {
+        complain!("no builds yet: `monkeyci-tui build` makes one");
+    }
+    Ok(Exit::Success)
+}
+
+/// `show`.
+pub(super) fn show(home: &Home, args: &ShowArgs) -> Result<Exit, UserError> {
+    let (_, folder) = find(home, &args.build)?;
+    let journal = Journal::read(&folder.journal).map_err(|error| UserError::of(&error))?;
+    let mut out = io::BufWriter::new(io::stdout());
+    if args.json {
+        for event in journal.events() {
+            quiet(writeln!(out, "{}", wire::json_event(&event)))?;
+        }
+    } else {
+        let build = Build::fold(journal.events().iter().map(|event| &**event));
+        quiet(write_build(&mut out, &build, &folder))?;
+    }
+    quiet(out.flush())?;
+    Ok(Exit::Success)
+}
+
+fn write_build(out: &mut impl Write, build: &Build, folder: &BuildFolder) -> io::Result<()> {
+    let now = SystemClock.now();
+    if let Some(sid) = &build.sid {
+        writeln!(out, "{}: {}", clean(&sid.to_string()), build.status)?;
+    }
+    let git = &build.git;
+    if let Some(commit) = &git.commit_id {
+        let dirty = if git.dirty {
+            " (with uncommitted changes)"
+        } else {
+            ""
+        };
+        let branch = git.branch.as_deref().unwrap_or("detached");
+        writeln!(
+            out,
+            "  {} {}{dirty}",
+            clean(branch),
+            clean(commit.get(..10).unwrap_or(commit))
+        )?;
+    }
+    if let Some(elapsed) = build.elapsed(now) {
+        writeln!(out, "  took {}", spell_duration(elapsed))?;
+    }
+    if let Some(message) = &build.message {
+        writeln!(out, "  {}", clean_lines(message))?;
+    }
+    for warning in &build.warnings {
+        let job = warning
+            .job_id
+            .as_ref()
+            .map(|id| format!("{id}: "))
+            .unwrap_or_default();
+        let warning = format!("{job}{}", warning.message);
+        writeln!(out, "  warning: {}", clean_lines(&warning))?;
+    }
+    writeln!(out)?;
+    for job in build.jobs() {
+        write_job(out, job, now)?;
+    }
+    writeln!(out, "\nlogs: {}", clean(&folder.logs.display().to_string()))
+}
+
+fn write_job(out: &mut impl Write, job: &JobState, now: Millis) -> io::Result<()> {
+    let took = job.elapsed(now).map(spell_duration).unwrap_or_default();
+    let why = plain::why(job)
+        .filter(|_| job.status.is_failed())
+        .unwrap_or_default();
+    writeln!(
+        out,
+        "{:<24} {:<12} {took:>10}  {}",
+        clean(job.id().as_str()),
+        clean(&job.status.to_string()),
+        clean(&why)
+    )?;
+    if let Some(tests) = job.tests() {
+        writeln!(out, "  {}", clean(&tests.to_string()))?;
+    }
+    for blob in &job.blobs {
+        let kind = match blob.kind {
+            BlobKind::Artifact => "artifact",
+            BlobKind::Cache => "cache",
+        };
+        writeln!(
+            out,
+            "  {kind} {} ({}, {})",
+            clean(&blob.id),
+            clean(&blob.path),
+            spell_size(blob.size)
+        )?;
+    }
+    Ok(())
+}
+
+/// `logs`.
+pub(super) async fn logs(home: &Home, args: &LogsArgs) -> Result<Exit, UserError> {
+    let (_, folder) = find(home, &args.build)?;
+    let mut out = io::BufWriter::new(io::stdout());
+    let mut tails: Vec<Tail> = Vec::new();
+    if args.script {
+        tails.push(Tail::open(&folder, None)?);
+    }
+    let mut known = None;
+    loop {
+        // Whether it is over is asked before reading: what is written last is read too.
+        let over = !args.follow || is_over(&folder);
+        let journal = std::fs::metadata(&folder.journal).map(|file| file.len());
+        let journal = journal.unwrap_or_default();
+        // A build that has just begun does not know its jobs yet.
+        if !args.script && known != Some(journal) {
+            known = Some(journal);
+            open_logs(&folder, args, over, &mut tails)?;
+        }
+        let named = tails.len() > 1;
+        let mut any = false;
+        for tail in &mut tails {
+            any |= quiet(tail.print(&mut out, args, named, over))?.unwrap_or_default();
+        }
+        quiet(out.flush())?;
+        if over {
+            return Ok(Exit::Success);
+        }
+        if !any {
+            // Another process writes: there is nothing to wait on but time.
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// Opens the logs that are asked for and not open yet.
+fn open_logs(
+    folder: &BuildFolder,
+    args: &LogsArgs,
+    over: bool,
+    tails: &mut Vec<Tail>,
+) -> Result<(), UserError> {
+    let journal = Journal::read(&folder.journal).map_err(|error| UserError::of(&error))?;
+    let build = Build::fold(journal.events().iter().map(|event| &**event));
+    let mut wanted: Vec<JobId> = build.jobs().iter().map(|job| job.id().clone()).collect();
+    if let Some(id) = &args.job {
+        let id = JobId::new(id);
+        let is_there = wanted.contains(&id) || log_paths(folder, Some(&id)).log.exists();
+        if !is_there && (over || !wanted.is_empty()) {
+            let known: Vec<&str> = wanted.iter().map(JobId::as_str).collect();
+            return Err(UserError::new(format!("this build has no job \"{id}\""))
+                .hint(format!("its jobs: {}", known.join(", "))));
+        }
+        wanted = Vec::from_iter(is_there.then_some(id));
+    }
+    for job in wanted {
+        if tails.iter().all(|tail| tail.job.as_ref() != Some(&job)) {
+            tails.push(Tail::open(folder, Some(job))?);
+        }
+    }
+    Ok(())
+}
+
+/// Asked again and again: looks at the journal's end and lock only.
+fn is_over(folder: &BuildFolder) -> bool {
+    crate::journal::ends_with_build_end(&folder.journal)
+        || !crate::journal::is_in_use(&folder.journal)
+}
+
+/// The log of a job, or that of the script.
+fn log_paths(folder: &BuildFolder, job: Option<&JobId>) -> LogPaths {
+    let stem = job.map_or_else(|| SCRIPT_LOG.to_owned(), |job| file_name(job.as_str()));
+    LogPaths::new(&folder.logs, &stem)
+}
+
+#[derive(Debug)]
+struct Tail {
+    /// `None` for the script's own.
+    job: Option<JobId>,
+    reader: LogReader,
+    line: usize,
+    byte: u64,
+}
+
+impl Tail {
+    fn open(folder: &BuildFolder, job: Option<JobId>) -> Result<Self, UserError> {
+        let reader = LogReader::open(log_paths(folder, job.as_ref()))
+            .map_err(|error| UserError::of(&error))?;
+        Ok(Self {
+            job,
+            reader,
+            line: 0,
+            byte: 0,
+        })
+    }
+
+    fn print(
+        &mut self,
+        out: &mut impl Write,
+        args: &LogsArgs,
+        named: bool,
+        all: bool,
+    ) -> io::Result<bool> {
+        self.reader.refresh()?;
+        if args.raw {
+            let mut any = false;
+            while self.byte < self.reader.len_bytes() {
+                let bytes = self.reader.read_bytes(self.byte, 256 * 1024)?;
+                if bytes.is_empty() {
+                    break;
+                }
+                out.write_all(&bytes)?;
+                self.byte += bytes.len() as u64;
+                any = true;
+            }
+            return Ok(any);
+        }
+        let mut any = false;
+        while self.line < self.reader.line_count() {
+            let meta = self.reader.line(self.line)?;
+            if !meta.complete && !all {
+                break;
+            }
+            let bytes = self.reader.read_line(self.line, usize::MAX)?;
+            let strip = args.strip || !io::IsTerminal::is_terminal(&io::stdout());
+            let text = if args.json || strip {
+                crate::logs::strip(&bytes)
+            } else {
+                plain::colored(&bytes)
+            };
+            if args.json {
+                let stream = match meta.stream {
+                    Stream::Out => "out",
+                    Stream::Err => "err",
+                    Stream::System => "system",
+                };
+                let command = (meta.command != crate::logs::NO_COMMAND).then_some(meta.command);
+                let line = serde_json::json!({
+                    "job-id": self.job.as_ref().map(JobId::as_str),
+                    "time": meta.ms,
+                    "stream": stream,
+                    "command": command,
+                    "text": text,
+                });
+                writeln!(out, "{line}")?;
+            } else if let Some(job) = self.job.as_ref().filter(|_| named) {
+                writeln!(out, "{} │ {text}", clean(job.as_str()))?;
+            } else {
+                writeln!(out, "{text}")?;
+            }
+            self.line += 1;
+            any = true;
+        }
+        Ok(any)
+    }
+}
+
+/// `cancel`.
+pub(super) async fn cancel(home: &Home, build: &str) -> Result<Exit, UserError> {
+    let (sid, client) = live_here(home, build)?;
+    client.cancel().await.map_err(|error| refused(&error))?;
+    println!("asked {} to stop", clean(&sid.to_string()));
+    Ok(Exit::Success)
+}
+
+/// `unblock`.
+pub(super) async fn unblock(home: &Home, args: &UnblockArgs) -> Result<Exit, UserError> {
+    let (sid, client) = live_here(home, &args.build)?;
+    let job = (args.job != "all").then(|| JobId::new(&args.job));
+    client
+        .unblock(job.as_ref())
+        .await
+        .map_err(|error| refused(&error))?;
+    let sid = clean(&sid.to_string());
+    match job {
+        Some(job) => println!("approved {} of {sid}", clean(job.as_str())),
+        None => println!("approved all blocked jobs of {sid}"),
+    }
+    Ok(Exit::Success)
+}
+
+/// What a build answered: its sentence, where there is one.
+fn refused(error: &ApiError) -> UserError {
+    let ApiError::Refused { message, .. } = error else {
+        return UserError::of(error);
+    };
+    let answer = edn::read_str(message).ok();
+    let sentence = answer.as_ref().and_then(|answer| answer.get("message"));
+    match sentence.and_then(Value::as_str) {
+        Some(sentence) => UserError::new(sentence),
+        None => UserError::of(error),
+    }
+}
+
+/// The script API of a build that runs in another process of this user.
+pub(super) fn live(home: &Home, build: &str) -> Result<(Sid, ApiClient), UserError> {
+    live_of(home, build, None)
+}
+
+/// As [`live`], but `last` means one of the project in this folder, if any of those runs:
+/// what acts on a build should not reach for somebody else's.
+fn live_here(home: &Home, build: &str) -> Result<(Sid, ApiClient), UserError> {
+    let repo = local::project_dir(Path::new("."))
+        .ok()
+        .map(|dir| local::repo_id(&dir));
+    live_of(home, build, repo.as_deref())
+}
+
+fn live_of(
+    home: &Home,
+    build: &str,
+    preferred: Option<&str>,
+) -> Result<(Sid, ApiClient), UserError> {
+    let running: Vec<Sid> = History::new(home)
+        .running()
+        .into_iter()
+        .map(|(sid, _)| sid)
+        .collect();
+    let mut matching: Vec<&Sid> = running
+        .iter()
+        .filter(|sid| build == "last" || sid.build.starts_with(build) || sid.to_string() == build)
+        .collect();
+    let is_preferred = |sid: &&Sid| Some(sid.repo.as_str()) == preferred;
+    if build == "last" && matching.iter().any(is_preferred) {
+        matching.retain(is_preferred);
+    }
+    let sid = match matching.as_slice() {
+        [] => {
+            let ids: Vec<&str> = running.iter().map(|sid| sid.build.as_str()).collect();
+            let hint = if ids.is_empty() {
+                "no build is running; `monkeyci-tui list` shows those that are over".to_owned()
+            } else {
+                format!("running: {}", ids.join(", "))
+            };
+            return Err(UserError::new(format!("no running build matches \"{build}\"")).hint(hint));
+        }
+        [one] => *one,
+        // The list begins with the newest.
+        [newest, ..] if build == "last" => *newest,
+        many => {
+            let ids: Vec<String> = many.iter().map(ToString::to_string).collect();
+            let message = format!("\"{build}\" may be any of several running builds");
+            return Err(UserError::new(message).hint(ids.join("\n  ")));
+        }
+    };
+    let runtime = home.runtime(sid).map_err(|error| UserError::of(&error))?;
+    let token = std::fs::read_to_string(runtime.watch_token())
+        .map_err(|error| UserError::new(format!("cannot read the token of {sid}: {error}")))?;
+    let client = ApiClient::new(&runtime.socket(), token.trim().to_owned().into())
+        .map_err(|error| UserError::of(&error))?;
+    Ok((sid.clone(), client))
+}
+
+/// The folder of a build by its BUILD spec (decisions.md).
+pub(super) fn find(home: &Home, build: &str) -> Result<(Sid, BuildFolder), UserError> {
+    History::new(home)
+        .find(&BuildSpec::parse(build))
+        .map_err(|error| UserError::of(&error))
+}
+
+/// A reader that went away (`| head`) is no error.
+pub(super) fn quiet<T>(outcome: io::Result<T>) -> Result<Option<T>, UserError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(UserError::new(format!("cannot print: {error}"))),
+    }
+}

@@ -1,0 +1,498 @@
+//! Starting a build of this machine: from checked options to a running engine with its
+//! script API served and its script child about to start.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{BuildArgs, ExecutorChoice, RunArgs, RunnerChoice};
+use crate::domain::{GitInfo, JobId, Sid, stable_hash};
+use crate::edn::{Map, Value};
+use crate::engine::{
+    Approvals, BuildPlan, BuildSummary, ChildCommand, Engine, EngineHandle, Limits, masks::Masks,
+};
+use crate::executors::{HostExecutor, HostOptions, scratch_name};
+use crate::ports::{Checkout, Clock, Executor, SystemClock};
+use crate::script;
+use crate::script_api::{self, Api, Keys, Listeners, Scope, Settings};
+use crate::store::{BuildFolder, FolderBlobs, Home};
+use crate::vcs::{self, FolderCheckout, Revision};
+
+use super::error::UserError;
+use super::params::FixedParams;
+
+/// How long a job that is to stop may take to do so.
+const JOB_GRACE: Duration = Duration::from_secs(10);
+/// Largest artifact, cache or workspace in bytes, packed.
+pub(super) const LARGEST_BLOB: u64 = 8 << 30;
+/// Tokens outlive any build: 6 hours for the longest job, and some more.
+const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
+
+/// Said about a script that this version cannot run.
+pub(super) const NO_CLOJURE: &str = "build.clj needs a Clojure or babashka host, which this version \
+    does not have yet: it runs build.yaml, build.yml, build.json and build.edn";
+
+/// What a user wants built; options are checked, nothing has been touched yet.
+#[derive(Debug, Clone)]
+pub(super) struct BuildRequest {
+    /// The project: the folder with `.monkeyci` in it.
+    pub(super) dir: PathBuf,
+    /// The tree to build; `None` for the working tree as it is.
+    pub(super) revision: Option<Revision>,
+    /// Runner, executor, parameters, limits as typed.
+    pub(super) run: RunArgs,
+    /// Somebody watches who can approve blocked jobs.
+    pub(super) attended: bool,
+    /// What started it (events.md §3, `:source`).
+    pub(super) source: &'static str,
+}
+
+impl BuildRequest {
+    /// The project in this folder, with nothing special about it.
+    pub(super) fn here() -> Self {
+        Self {
+            dir: PathBuf::from("."),
+            revision: None,
+            run: RunArgs::default(),
+            attended: true,
+            source: "cli",
+        }
+    }
+
+    pub(super) fn of(args: &BuildArgs, attended: bool) -> Self {
+        Self {
+            dir: args.dir.clone(),
+            revision: (args.commit.clone().map(Revision::Commit))
+                .or_else(|| args.tag.clone().map(Revision::Tag))
+                .or_else(|| args.branch.clone().map(Revision::Branch)),
+            run: args.run.clone(),
+            attended,
+            source: "cli",
+        }
+    }
+}
+
+/// A build that runs in this program.
+#[derive(Debug)]
+pub(super) struct RunningBuild {
+    pub(super) handle: EngineHandle,
+    pub(super) folder: BuildFolder,
+    pub(super) summary: JoinHandle<BuildSummary>,
+}
+
+/// Starts a build. An error means that there is no build at all; whatever can go wrong
+/// later is how the build ends, and is in its journal.
+pub(super) async fn start(home: &Home, request: BuildRequest) -> Result<RunningBuild, UserError> {
+    let mut made = None;
+    let outcome = set_up(home, request, &mut made).await;
+    if outcome.is_err()
+        && let Some((sid, folder)) = made
+    {
+        // Half a build would look like one whose program was killed. What cannot be removed
+        // either is closed by the next start.
+        let _ = std::fs::remove_dir_all(&folder.dir);
+        let _ = home.runtime(&sid).map(|runtime| runtime.remove());
+    }
+    outcome
+}
+
+/// As [`start`]; `made` is what has to be removed when it fails.
+async fn set_up(
+    home: &Home,
+    request: BuildRequest,
+    made: &mut Option<(Sid, BuildFolder)>,
+) -> Result<RunningBuild, UserError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let run = &request.run;
+    // There will be a sid, and problems are how the build ends (decisions.md, `--json`).
+    let mut refusal: Option<String> = None;
+    let params = FixedParams::resolve(&run.params, run.params_file.as_deref(), |name| {
+        std::env::var(name).ok()
+    });
+    let params = params.unwrap_or_else(|why| {
+        refusal = Some(why);
+        FixedParams::default()
+    });
+    let dir = match project_dir(&request.dir) {
+        Ok(dir) => dir,
+        Err(error) => {
+            refusal.get_or_insert(error.message);
+            std::path::absolute(&request.dir).unwrap_or_else(|_| request.dir.clone())
+        }
+    };
+    let mut remarks = Vec::new();
+    let (sid, folder) = home
+        .new_build(&repo_id(&dir), clock.now())
+        .map_err(|error| UserError::of(&error))?;
+    *made = Some((sid.clone(), folder.clone()));
+
+    let masks = Masks::default();
+    masks.add(params.secrets());
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    masks.add_environment(variables.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+
+    let executor: Arc<dyn Executor> = Arc::new(HostExecutor::new(
+        scratch(home),
+        HostOptions {
+            keep: run.no_clean,
+            env: run.env.clone(),
+        },
+    ));
+    if let Err(why) = choose_executor(run.executor) {
+        refusal.get_or_insert(why);
+    }
+    let (working_tree, problem) = FolderCheckout::working_tree(&dir);
+    let mut checkout = working_tree;
+    if let Some(revision) = &request.revision {
+        let target = checkout_dir(home, &sid);
+        match FolderCheckout::of_revision(&dir, revision, &target) {
+            Ok(tree) => checkout = tree,
+            Err(error) => drop(refusal.get_or_insert(UserError::of(&error).message)),
+        }
+    } else if let Some(error) = problem {
+        remarks.push(format!(
+            "git facts are missing: {}",
+            UserError::of(&error).message
+        ));
+    }
+    match prepare_script(checkout.dir(), run) {
+        Ok(said) => remarks.extend(said),
+        Err(why) => drop(refusal.get_or_insert(why)),
+    }
+    let checkout = Arc::new(checkout);
+    let git = checkout.describe();
+
+    let keys = Keys::random()
+        .map_err(|error| UserError::new(format!("the system has no random numbers: {error}")))?;
+    let script_token = keys.mint(&sid, Scope::script_default(), TOKEN_LIFETIME);
+    let watch_token = keys.mint(&sid, Scope::watcher(), TOKEN_LIFETIME);
+    masks.add([script_token.expose_secret(), watch_token.expose_secret()]);
+
+    let plan = BuildPlan {
+        build_map: build_map(&sid, &dir, git.as_ref(), request.source),
+        journal: Some(folder.journal.clone()),
+        logs_dir: folder.logs.clone(),
+        checkout: Arc::clone(&checkout) as Arc<dyn Checkout>,
+        executor,
+        blobs: Arc::new(FolderBlobs::new(home.blobs(), LARGEST_BLOB)),
+        params: Arc::new(params),
+        clock,
+        job_env: job_env(&sid, git.as_ref()),
+        limits: Limits {
+            parallel: run.parallel.map_or_else(cores, usize::from),
+            build: run.timeout,
+            ..Limits::default()
+        },
+        approvals: approvals(run, request.attended),
+        job_grace: JOB_GRACE,
+        masks,
+        remarks,
+        refusal,
+        sid: sid.clone(),
+    };
+    let (engine, handle) = Engine::new(plan).map_err(|error| UserError::of(&error))?;
+
+    let runtime = home.runtime(&sid).map_err(|error| UserError::of(&error))?;
+    runtime.create().map_err(|error| UserError::of(&error))?;
+    let unix = script_api::bind(&runtime.dir)
+        .await
+        .map_err(|error| UserError::of(&error))?;
+    unix.write_watch_token(&watch_token).map_err(|error| {
+        UserError::new(format!("cannot write a token for other shells: {error}"))
+    })?;
+    let tcp = if run.api_tcp {
+        let listener = script_api::bind_loopback()
+            .await
+            .map_err(|error| UserError::new(format!("cannot listen on loopback: {error}")))?;
+        let url = listener
+            .local_addr()
+            .map(|address| format!("http://{address}"))
+            .and_then(|url| std::fs::write(runtime.dir.join("api.url"), url));
+        url.map_err(|error| {
+            UserError::new(format!("cannot tell where the script API is: {error}"))
+        })?;
+        Some(listener)
+    } else {
+        None
+    };
+    let socket = unix.path().to_owned();
+    let shutdown = CancellationToken::new();
+    let api = Api::new(handle.clone(), keys, Settings::default());
+    let serving = tokio::spawn(script_api::serve(
+        Listeners { unix, tcp },
+        api.clone(),
+        shutdown.clone(),
+    ));
+
+    let child = script_host(&ScriptHostOrders {
+        socket,
+        token: script_token.expose_secret(),
+        sid: &sid,
+        checkout_dir: checkout.dir(),
+        jobs: &run.jobs,
+        env: &run.env,
+    })?;
+    let summary = tokio::spawn(async move {
+        // Keeps the checkout's temporary worktree until nothing works in it any more.
+        let _checkout = checkout;
+        let summary = engine.run(child).await;
+        api.close();
+        shutdown.cancel();
+        // A service that failed has nothing left to serve.
+        let _ = serving.await;
+        // What cannot be removed does no harm: nothing answers there any more.
+        let _ = runtime.remove();
+        summary
+    });
+    Ok(RunningBuild {
+        handle,
+        folder,
+        summary,
+    })
+}
+
+/// Where jobs work, a folder a build.
+pub(super) fn scratch(home: &Home) -> PathBuf {
+    home.cache().join("scratch")
+}
+
+/// Where the tree of a revision is written. It is named like the folder
+/// its jobs work in: builds of two repositories may have one id.
+pub(super) fn checkout_dir(home: &Home, sid: &Sid) -> PathBuf {
+    home.cache().join("checkouts").join(scratch_name(sid))
+}
+
+/// The project a folder belongs to: itself, or the nearest folder above it that has a
+/// `.monkeyci`, but not beyond its repository.
+pub(super) fn project_dir(dir: &Path) -> Result<PathBuf, UserError> {
+    let dir = dir.canonicalize().map_err(|error| {
+        UserError::new(format!(
+            "cannot open the project {}: {error}",
+            dir.display()
+        ))
+    })?;
+    for folder in dir.ancestors() {
+        if folder.join(script::SCRIPT_DIR).is_dir() {
+            return Ok(folder.to_owned());
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    Ok(dir)
+}
+
+/// The name under which builds of a project are kept. A repository that cannot be read is
+/// named like a folder that is in none.
+pub(super) fn repo_id(dir: &Path) -> String {
+    vcs::repo_id(dir).unwrap_or_else(|_| {
+        let name = dir
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let hash = stable_hash(dir.as_os_str().as_encoded_bytes());
+        // As there, eight digits tell two folders of one name apart.
+        format!("{}-{:08x}", name.as_deref().unwrap_or("root"), hash >> 32)
+    })
+}
+
+/// Says what is to be known before the script child is started: what stands against it, or
+/// what is odd about it.
+fn prepare_script(dir: &Path, run: &RunArgs) -> Result<Vec<String>, String> {
+    match run.runner {
+        RunnerChoice::Auto | RunnerChoice::Embedded => {}
+        RunnerChoice::Bb | RunnerChoice::Clj => {
+            return Err(
+                "this version has no Clojure and no babashka host yet: it runs build.yaml, \
+                 build.yml, build.json and build.edn"
+                    .to_owned(),
+            );
+        }
+    }
+    let script = script::load(&dir.join(script::SCRIPT_DIR)).map_err(|error| error.full_text())?;
+    if script.clojure {
+        return Err(NO_CLOJURE.to_owned());
+    }
+    let approved = run.unblock.iter().filter(|id| *id != "all");
+    for id in run.jobs.iter().chain(approved) {
+        if !script.jobs.iter().any(|job| job.id.as_str() == id) {
+            let known: Vec<String> = script.jobs.iter().map(|job| job.id.to_string()).collect();
+            return Err(format!(
+                "there is no job \"{id}\"; the script has: {}",
+                known.join(", ")
+            ));
+        }
+    }
+    let mut said: Vec<String> = script.faults.iter().map(ToString::to_string).collect();
+    if run.strict && !said.is_empty() {
+        return Err(format!("refused with --strict: {}", said.join("; ")));
+    }
+    said.extend(script.warnings);
+    Ok(said)
+}
+
+fn choose_executor(choice: ExecutorChoice) -> Result<(), String> {
+    match choice {
+        ExecutorChoice::Host => Ok(()),
+        ExecutorChoice::Docker => Err(
+            "this version cannot run jobs in Docker or Podman yet: --executor host runs them in \
+             the shell of this machine"
+                .to_owned(),
+        ),
+        ExecutorChoice::Auto => Err(
+            "container jobs need an executor, and this version has none for containers yet: \
+             --executor host runs them in the shell of this machine, each in a private copy of \
+             the project"
+                .to_owned(),
+        ),
+    }
+}
+
+fn approvals(run: &RunArgs, attended: bool) -> Approvals {
+    Approvals {
+        ids: run.unblock.iter().map(JobId::new).collect(),
+        all: run.unblock.iter().any(|id| id == "all"),
+        cancel_when_stuck: !attended && !run.wait_blocked,
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// The build map of `build/pending` (events.md §3).
+fn build_map(sid: &Sid, dir: &Path, git: Option<&GitInfo>, source: &str) -> Map {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(Value::kw(key), value));
+    put("org-id", sid.org.as_str().into());
+    put("repo-id", sid.repo.as_str().into());
+    put("build-id", sid.build.as_str().into());
+    put("source", Value::kw(source));
+    put("checkout-dir", dir.to_string_lossy().as_ref().into());
+    if let Some(git) = git {
+        put("git", git_map(git));
+    }
+    map
+}
+
+fn git_map(git: &GitInfo) -> Value {
+    let mut map = Map::new();
+    for (key, value) in [
+        ("url", &git.url),
+        ("ref", &git.r#ref),
+        ("branch", &git.branch),
+        ("tag", &git.tag),
+        ("main-branch", &git.main_branch),
+        ("commit-id", &git.commit_id),
+        ("message", &git.message),
+    ] {
+        if let Some(text) = value {
+            map.insert(Value::kw(key), text.as_str().into());
+        }
+    }
+    if let Some(author) = &git.author {
+        let author = Value::map([("name", author.as_str().into())]);
+        map.insert(Value::kw("author"), author);
+    }
+    if git.dirty {
+        map.insert(Value::kw("dirty"), Value::Bool(true));
+    }
+    Value::Map(map)
+}
+
+/// What every job finds in its environment (decisions.md, "Host executor").
+fn job_env(sid: &Sid, git: Option<&GitInfo>) -> Vec<(String, String)> {
+    let mut env = vec![
+        ("CI".to_owned(), "true".to_owned()),
+        ("MONKEYCI_BUILD_ID".to_owned(), sid.build.clone()),
+    ];
+    if let Some(git) = git {
+        for (name, value) in [
+            ("MONKEYCI_BRANCH", &git.branch),
+            ("MONKEYCI_COMMIT", &git.commit_id),
+        ] {
+            if let Some(value) = value {
+                env.push((name.to_owned(), value.clone()));
+            }
+        }
+    }
+    env
+}
+
+struct ScriptHostOrders<'a> {
+    socket: PathBuf,
+    token: &'a str,
+    sid: &'a Sid,
+    checkout_dir: &'a Path,
+    jobs: &'a [String],
+    env: &'a [String],
+}
+
+/// The embedded script host: this very program, as a child with a scrubbed environment. Its
+/// orders go through stdin, where no process list shows them.
+fn script_host(orders: &ScriptHostOrders<'_>) -> Result<ChildCommand, UserError> {
+    let program = std::env::current_exe()
+        .map_err(|error| UserError::new(format!("cannot find this program's own file: {error}")))?;
+    let script_dir = orders.checkout_dir.join(script::SCRIPT_DIR);
+    let config = script::host::HostConfig {
+        socket: orders.socket.clone(),
+        token: orders.token.to_owned().into(),
+        sid: orders.sid.clone(),
+        script_dir: script_dir.clone(),
+        checkout_dir: orders.checkout_dir.to_owned(),
+        filter: orders.jobs.iter().map(JobId::new).collect(),
+    };
+    let cwd = if script_dir.is_dir() {
+        script_dir
+    } else {
+        orders.checkout_dir.to_owned()
+    };
+    Ok(ChildCommand {
+        program,
+        args: vec![OsString::from("script-host")],
+        env: crate::process::scrubbed_env(orders.env),
+        cwd,
+        stdin: config.to_line().into_bytes(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_repositories_of_one_name_are_kept_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = ["one", "two"].map(|parent| {
+            let dir = folder.path().join(parent).join("project");
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join(".git"), "nonsense").unwrap();
+            assert!(vcs::repo_id(&dir).is_err(), "it can be read after all");
+            assert_eq!(repo_id(&dir), repo_id(&dir));
+            repo_id(&dir)
+        });
+        assert!(ids[0].starts_with("project-"), "{ids:?}");
+        assert_ne!(ids[0], ids[1]);
+    }
+
+    #[test]
+    fn builds_of_one_id_have_checkouts_of_their_own() {
+        let home = Home::under(Path::new("/home/of/nobody"));
+        let dirs = ["one", "two"].map(|repo| {
+            let sid = Sid {
+                org: "local".to_owned(),
+                repo: repo.to_owned(),
+                build: "local-build-1".to_owned(),
+            };
+            checkout_dir(&home, &sid)
+        });
+        assert_ne!(dirs[0], dirs[1]);
+        assert_eq!(dirs[0].parent(), dirs[1].parent());
+    }
+}

@@ -1,0 +1,254 @@
+//! The composition root: turns what was typed into checked options, builds the edges, and
+//! lets them meet.
+//!
+//! [`run`] is the program. `local.rs` starts a build, `screen.rs` shows it, `report.rs`
+//! prints it, `desk.rs` carries out what the app asks for, `history.rs` has the commands
+//! over recorded builds, `error.rs` decides exit statuses.
+
+/// Says something on stderr. One that has gone away (a closed window) hears nothing, which is
+/// no reason to panic as `eprintln!` does.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
+mod demo;
+mod desk;
+mod error;
+mod history;
+mod local;
+mod log_desk;
+mod pages;
+mod params;
+mod report;
+mod screen;
+mod screenshots;
+
+use std::future::Future;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use crate::api_client::WatchSource;
+use crate::cli::{Args, AttachArgs, Command, Output, clean};
+use crate::executors::scratch_name;
+use crate::ports::{BlobKey, Clock, SystemClock};
+use crate::script;
+use crate::store::{FolderBlobs, Home, Sweep, recover_interrupted};
+
+pub use error::{Exit, UserError};
+
+use local::BuildRequest;
+use report::Printing;
+
+/// Runs the program to its end and says with which status it ends.
+pub fn run(args: Args) -> ExitCode {
+    match dispatch(args) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain!("monkeyci-tui: {error}");
+            Exit::NotRun.into()
+        }
+    }
+}
+
+fn dispatch(args: Args) -> Result<Exit, UserError> {
+    let look = Look {
+        color: !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        ascii: args.ascii,
+    };
+    let home = || Home::from_env().map_err(|error| UserError::of(&error));
+    match args.command {
+        None => {
+            let home = home()?;
+            let template = BuildRequest {
+                dir: args.dir.clone(),
+                revision: None,
+                run: args.run,
+                attended: true,
+                source: "cli",
+            };
+            wait(screen::project(home, template, look))
+        }
+        Some(Command::Build(build)) => {
+            let home = home()?;
+            let output = build.run.output();
+            show(home, look, output, move |_, attended| {
+                Ok(BuildRequest::of(&build, attended))
+            })
+        }
+        Some(Command::Demo(demo)) => {
+            let home = home()?;
+            let output = demo.run.output();
+            show(home, look, output, move |home, attended| {
+                let template = BuildRequest {
+                    dir: std::path::PathBuf::new(),
+                    revision: None,
+                    run: demo.run.clone(),
+                    attended,
+                    source: "cli",
+                };
+                desk::demo_request(home, &template, demo.failing)
+            })
+        }
+        Some(Command::Attach(attach)) => {
+            let home = home()?;
+            wait(self::attach(home, attach, look))
+        }
+        Some(Command::List(list)) => history::list(&recovered(home()?), &list),
+        Some(Command::Show(show)) => history::show(&recovered(home()?), &show),
+        Some(Command::Logs(logs)) => {
+            let home = recovered(home()?);
+            wait(async move { history::logs(&home, &logs).await })
+        }
+        Some(Command::Cancel { build }) => {
+            let home = home()?;
+            wait(async move { history::cancel(&home, &build).await })
+        }
+        Some(Command::Unblock(unblock)) => {
+            let home = home()?;
+            wait(async move { history::unblock(&home, &unblock).await })
+        }
+        Some(Command::Keys) => pages::keys(),
+        Some(Command::Help { topic }) => pages::help(topic.as_deref()),
+        Some(Command::ScriptHost) => Ok(script_host()),
+        Some(Command::Screenshots { from, dir }) => screenshots::draw(&from, &dir),
+    }
+}
+
+/// How things look, wherever they are shown.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    color: bool,
+    ascii: bool,
+}
+
+impl Look {
+    fn printing(self, json: bool) -> Printing {
+        Printing {
+            json,
+            color: self.color,
+            ascii: self.ascii,
+        }
+    }
+}
+
+/// Runs a build and shows it the way that was asked for.
+fn show(
+    home: Home,
+    look: Look,
+    output: Output,
+    request: impl FnOnce(&Home, bool) -> Result<BuildRequest, UserError>,
+) -> Result<Exit, UserError> {
+    let draws =
+        output == Output::Auto && std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let request = request(&home, draws)?;
+    wait(async move {
+        if draws {
+            return screen::build(home, request, look).await;
+        }
+        sweep(&home);
+        let running = local::start(&home, request).await?;
+        report::run(running, look.printing(output == Output::Json)).await
+    })
+}
+
+/// `attach`: a build that runs in another process, or a recorded one.
+async fn attach(home: Home, args: AttachArgs, look: Look) -> Result<Exit, UserError> {
+    let draws = !args.plain && !args.json && std::io::stdout().is_terminal();
+    match history::live(&home, &args.target) {
+        Ok((sid, client)) => {
+            if draws {
+                return screen::watch(home, sid, look).await;
+            }
+            let logs = home.build(&sid).logs;
+            let source = WatchSource::new(client, sid, logs);
+            report::watch(Box::new(source), look.printing(args.json)).await
+        }
+        Err(none_runs) => {
+            // What is over can still be looked at, by the same words.
+            let Ok((sid, folder)) = history::find(&home, &args.target) else {
+                return Err(none_runs);
+            };
+            if draws {
+                return screen::watch(home, sid, look).await;
+            }
+            let recording = crate::replay::Recording::open(&folder.journal, &folder.logs)
+                .map_err(|error| UserError::of(&error))?;
+            report::watch(Box::new(recording), look.printing(args.json)).await
+        }
+    }
+}
+
+/// The child of a build: its orders come through stdin.
+fn script_host() -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        complain!("monkeyci-tui: the system starts no more threads");
+        return Exit::Failed;
+    };
+    match runtime.block_on(script::host::main()) {
+        script::host::HostExit::Done => Exit::Success,
+        script::host::HostExit::Failed => Exit::Failed,
+    }
+}
+
+/// Runs something that waits.
+fn wait<F>(work: F) -> Result<Exit, UserError>
+where
+    F: Future<Output = Result<Exit, UserError>>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Two for what waits, and blocking work on threads of its own as needed.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| UserError::new(format!("cannot start threads: {error}")))?;
+    let outcome = runtime.block_on(work);
+    // A thread that still reads a disk must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Puts right what a killed program left behind: its processes, its builds' journals, their
+/// folders.
+fn put_right(home: &Home) -> Sweep {
+    crate::process::kill_abandoned();
+    let swept = recover_interrupted(home, SystemClock.now());
+    let scratch = local::scratch(home);
+    let blobs = FolderBlobs::new(home.blobs(), local::LARGEST_BLOB);
+    for closed in &swept.closed {
+        for folder in [
+            scratch.join(scratch_name(&closed.sid)),
+            local::checkout_dir(home, &closed.sid),
+        ] {
+            // What cannot be removed lies in a folder that may be deleted at any time.
+            let _ = crate::archive::remove_tree(&folder);
+        }
+        // Only its engine would have used it again; what cannot be removed takes up room.
+        let _ = std::fs::remove_file(blobs.path(&BlobKey::workspace(&closed.sid)));
+    }
+    swept
+}
+
+/// As [`put_right`], and says what was found.
+fn sweep(home: &Home) {
+    let swept = put_right(home);
+    for closed in swept.closed {
+        complain!(
+            "monkeyci-tui: {} was interrupted: its program was killed; it is recorded as far as it came",
+            clean(&closed.sid.to_string())
+        );
+    }
+    for problem in swept.problems {
+        complain!("monkeyci-tui: {}", UserError::of(&problem));
+    }
+}
+
+fn recovered(home: Home) -> Home {
+    sweep(&home);
+    home
+}

@@ -1,0 +1,87 @@
+//! The pages that are inside the program.
+
+use std::io::Write;
+
+use super::error::{Exit, UserError};
+
+/// Name, and text.
+const PAGES: &[(&str, &str)] = &[
+    (
+        "architecture",
+        include_str!("../../assets/docs/architecture.md"),
+    ),
+    (
+        "exit-status",
+        include_str!("../../assets/docs/exit-status.md"),
+    ),
+    ("files", include_str!("../../assets/docs/files.md")),
+    ("protocol", include_str!("../../assets/docs/protocol.md")),
+    ("scripts", include_str!("../../assets/docs/scripts.md")),
+    ("security", include_str!("../../assets/docs/security.md")),
+    (
+        "troubleshooting",
+        include_str!("../../assets/docs/troubleshooting.md"),
+    ),
+];
+
+/// `help`.
+pub(super) fn help(topic: Option<&str>) -> Result<Exit, UserError> {
+    let text = match topic {
+        None => {
+            let names: Vec<&str> = PAGES.iter().map(|(name, _)| *name).collect();
+            format!(
+                "monkeyci-tui --help has the commands, monkeyci-tui keys the keys.\n\
+                 Pages of the manual, as monkeyci-tui help PAGE:\n  {}\n",
+                names.join("\n  ")
+            )
+        }
+        Some("keys") => return keys(),
+        Some(topic) => match PAGES.iter().find(|(name, _)| *name == topic) {
+            Some((_, text)) => (*text).to_owned(),
+            None => {
+                let names: Vec<&str> = PAGES.iter().map(|(name, _)| *name).collect();
+                return Err(UserError::new(format!("there is no page \"{topic}\""))
+                    .hint(format!("pages: {}", names.join(", "))));
+            }
+        },
+    };
+    print(&text)
+}
+
+/// `keys`.
+pub(super) fn keys() -> Result<Exit, UserError> {
+    print(&crate::app::help::markdown(&crate::app::Bindings::default()))
+}
+
+fn print(text: &str) -> Result<Exit, UserError> {
+    let mut out = std::io::stdout().lock();
+    super::history::quiet(out.write_all(text.as_bytes()))?;
+    Ok(Exit::Success)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_the_keys_of_the_table() {
+        let readme = include_str!("../../README.md");
+        let list = readme
+            .split_once("<!-- keys:begin -->\n")
+            .and_then(|(_, rest)| rest.split_once("<!-- keys:end -->"))
+            .map(|(list, _)| list.trim());
+        let table = crate::app::help::markdown(&crate::app::Bindings::default());
+        assert_eq!(
+            list,
+            Some(table.trim()),
+            "put what `monkeyci-tui keys` prints there"
+        );
+    }
+
+    #[test]
+    fn every_page_has_a_title() {
+        for (name, text) in PAGES {
+            assert!(text.starts_with("# "), "{name}");
+        }
+    }
+}

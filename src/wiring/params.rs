@@ -1,0 +1,232 @@
+//! Build parameters from the command line, the environment and files
+//! (decisions.md, "Command line").
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::edn::{self, Value};
+use crate::ports::{Param, ParamSource};
+
+/// Parameters that are known before the build begins.
+#[derive(Debug, Default)]
+pub(super) struct FixedParams(Vec<Param>);
+
+impl FixedParams {
+    /// `file` first, then `typed`, which win: `NAME=VALUE`, or `NAME` for a variable of the
+    /// environment. The error is a sentence that never contains a value.
+    pub(super) fn resolve(
+        typed: &[String],
+        file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let mut params = BTreeMap::new();
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                format!("cannot read the parameters in {}: {error}", path.display())
+            })?;
+            params.extend(read_file(path, &text).map_err(|why| {
+                format!("cannot read the parameters in {}: {why}", path.display())
+            })?);
+        }
+        for param in typed {
+            let (name, value) = match param.split_once('=') {
+                Some((name, value)) => (name, value.to_owned()),
+                None => {
+                    let value = variable(param).ok_or_else(|| {
+                        format!(
+                            "parameter {param} has no value: give --param {param}=VALUE, or set the \
+                             environment variable {param}"
+                        )
+                    })?;
+                    (param.as_str(), value)
+                }
+            };
+            if name.is_empty() {
+                return Err("a parameter needs a name: --param NAME=VALUE".to_owned());
+            }
+            params.insert(name.to_owned(), value);
+        }
+        Ok(Self(
+            params
+                .into_iter()
+                .map(|(name, value)| Param {
+                    name,
+                    value: SecretString::from(value),
+                    plain: false,
+                })
+                .collect(),
+        ))
+    }
+
+    /// The values that must never be written.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(|param| !param.plain)
+            .map(|param| param.value.expose_secret())
+    }
+}
+
+impl ParamSource for FixedParams {
+    fn params(&self) -> BoxFuture<'_, Result<Vec<Param>, String>> {
+        std::future::ready(Ok(self.0.clone())).boxed()
+    }
+}
+
+/// A flat map of names and values: TOML, JSON or EDN by the file's ending, else
+/// `NAME=VALUE` lines with `#` comments.
+fn read_file(path: &Path, text: &str) -> Result<Vec<(String, String)>, String> {
+    let flat = "expected names with texts, numbers or true and false";
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("toml") => {
+            // The message of a parse error quotes the line: only its place is shown.
+            let table: toml::Table = text.parse().map_err(|_| "no valid TOML".to_owned())?;
+            table
+                .into_iter()
+                .map(|(name, value)| {
+                    let value = match value {
+                        toml::Value::String(text) => text,
+                        toml::Value::Integer(number) => number.to_string(),
+                        toml::Value::Float(number) => number.to_string(),
+                        toml::Value::Boolean(flag) => flag.to_string(),
+                        _ => return Err(format!("{name}: {flat}")),
+                    };
+                    Ok((name, value))
+                })
+                .collect()
+        }
+        Some("json") => {
+            let map: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+                .map_err(|error| format!("no valid JSON object at line {}", error.line()))?;
+            map.into_iter()
+                .map(|(name, value)| {
+                    let value = match value {
+                        serde_json::Value::String(text) => text,
+                        serde_json::Value::Number(number) => number.to_string(),
+                        serde_json::Value::Bool(flag) => flag.to_string(),
+                        _ => return Err(format!("{name}: {flat}")),
+                    };
+                    Ok((name, value))
+                })
+                .collect()
+        }
+        Some("edn") => {
+            let value = edn::read_str(text).map_err(|_| "no valid EDN".to_owned())?;
+            let map = value.as_map().ok_or("expected a map")?;
+            map.iter()
+                .map(|(key, value)| {
+                    let name = match key {
+                        Value::Keyword(keyword) => keyword.as_str().to_owned(),
+                        Value::Str(text) => text.clone(),
+                        _ => return Err(flat.to_owned()),
+                    };
+                    let value = match value {
+                        Value::Str(text) => text.clone(),
+                        Value::Int(number) => number.to_string(),
+                        Value::Bool(flag) => flag.to_string(),
+                        _ => return Err(format!("{name}: {flat}")),
+                    };
+                    Ok((name, value))
+                })
+                .collect()
+        }
+        _ => text
+            .lines()
+            .enumerate()
+            .map(|(place, line)| (place + 1, line.trim()))
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+            .map(|(place, line)| {
+                line.split_once('=')
+                    .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+                    .ok_or_else(|| format!("line {place}: expected NAME=VALUE"))
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(
+        typed: &[&str],
+        file: Option<(&str, &str)>,
+    ) -> Result<Vec<(String, String)>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file.map(|(name, text)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        });
+        let typed: Vec<String> = typed.iter().map(ToString::to_string).collect();
+        let params = FixedParams::resolve(&typed, path.as_deref(), |name| {
+            (name == "FROM_ENV").then(|| "of the environment".to_owned())
+        })?;
+        Ok(params
+            .0
+            .iter()
+            .map(|param| (param.name.clone(), param.value.expose_secret().to_owned()))
+            .collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_typed_value_wins_over_one_in_a_file() {
+        let params = resolve(
+            &["A=typed=with=signs"],
+            Some(("p.env", "# note\nA=1\nB = 2\n")),
+        );
+        assert_eq!(
+            params.unwrap(),
+            pairs(&[("A", "typed=with=signs"), ("B", "2")])
+        );
+    }
+
+    #[test]
+    fn a_name_alone_is_taken_from_the_environment() {
+        assert_eq!(
+            resolve(&["FROM_ENV"], None).unwrap(),
+            pairs(&[("FROM_ENV", "of the environment")])
+        );
+        let error = resolve(&["MISSING"], None).unwrap_err();
+        assert!(error.contains("--param MISSING=VALUE"), "{error}");
+    }
+
+    #[test]
+    fn every_format_says_the_same() {
+        for (name, text) in [
+            ("p.toml", "A = \"x\"\nB = 2\n"),
+            ("p.json", r#"{"A": "x", "B": 2}"#),
+            ("p.edn", r#"{:A "x" "B" 2}"#),
+            ("p", "A=x\nB=2"),
+        ] {
+            assert_eq!(
+                resolve(&[], Some((name, text))).unwrap(),
+                pairs(&[("A", "x"), ("B", "2")])
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_never_shows_a_value() {
+        for (name, text) in [
+            ("p.toml", "A = hunter2"),
+            ("p.json", "{\"A\": hunter2}"),
+            ("p.edn", "{:A hunter2"),
+            ("p", "hunter2"),
+        ] {
+            let error = resolve(&[], Some((name, text))).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}
