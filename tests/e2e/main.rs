@@ -1,0 +1,17 @@
+//! The whole binary, as users run it: real processes, sockets, files and terminals.
+
+#![expect(clippy::unwrap_used, reason = "what cannot go on has failed its test")]
+#![expect(
+    clippy::format_collect,
+    reason = "scripts of a few jobs, written as they read"
+)]
+
+mod access;
+mod builds;
+mod commands;
+mod faults;
+mod harness;
+mod limits;
+mod screen;
+mod scripts;
+mod terminal;
