@@ -18,6 +18,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{BlobKind, Event, Job, JobId, JobStatus, Millis, Sid};
 
+/// An error and what caused it, in one line: what goes wrong at an edge travels on as a sentence.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 // ---------------------------------------------------------------- blobs
 
 /// The bytes of a blob, as a stream.

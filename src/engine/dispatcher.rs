@@ -14,9 +14,8 @@ use tokio::task::JoinSet;
 use crate::domain::{Event, EventKind, Millis, Sid};
 use crate::edn::{Map, Value};
 use crate::journal::{Journal, JournalError};
-use crate::ports::{BlobKey, BlobStore, Checkout, Clock, Executor, JobReport, ParamSource};
+use crate::ports::{BlobKey, BlobStore, Checkout, Clock, Executor, JobReport, ParamSource, chain};
 
-use super::cause::chain;
 use super::child::{ChildCommand, ScriptChild};
 use super::core::Core;
 use super::handle::{EngineHandle, GrowthHub, Inner, Message, NotTaken, Reply};

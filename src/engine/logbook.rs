@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{JobId, file_name};
 use crate::logs::{LogPaths, LogWriter, NO_COMMAND, Stream};
-use crate::ports::{Clock, LogStream};
+use crate::ports::{Clock, LogStream, chain};
 
-use super::cause::chain;
 use super::handle::GrowthHub;
 use super::masks::{MaskedStream, Masks};
 

@@ -12,7 +12,6 @@
 //! The engine serves no HTTP and knows no container library: `script_api` serves a handle,
 //! executors stand behind [`ports::Executor`](crate::ports::Executor).
 
-mod cause;
 mod child;
 pub mod core;
 mod dispatcher;

@@ -10,10 +10,9 @@ use tokio::task::JoinSet;
 use crate::domain::{BlobKind, BlobRef, Job, JobId, JobStatus, Sid};
 use crate::ports::{
     BlobKey, BlobStore, Executor, JobOrder, JobOutcome, JobPorts, JobReport, LogStream, StopToken,
-    Transfer,
+    Transfer, chain,
 };
 
-use super::cause::chain;
 use super::handle::EngineHandle;
 use super::logbook::{JobLog, Logbook, unwritten};
 use super::orders::Input;

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::archive;
 use crate::domain::{Sid, file_name, stable_hash};
-use crate::ports::{BlobKey, JobPorts};
+use crate::ports::{BlobKey, JobPorts, chain};
 
 use super::transfer;
 
@@ -196,7 +196,7 @@ impl JobScratch {
             .spawn_blocking(move || archive::copy_tree(&workspace, &job.work()))
             .await
             .map_err(|error| error.to_string())?
-            .map_err(|error| transfer::chain(&error))
+            .map_err(|error| chain(&error))
     }
 }
 

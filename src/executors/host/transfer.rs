@@ -3,7 +3,6 @@
 //! Nothing is kept in memory or in a file in between: the archive is made and read by a
 //! blocking task at one end of a pipe, the store is at the other.
 
-use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -18,7 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use crate::archive::{self, Limits};
-use crate::ports::{BlobKey, BlobReader, BlobStore};
+use crate::ports::{BlobKey, BlobReader, BlobStore, chain};
 
 use super::scratch::JobScratch;
 
@@ -173,18 +172,6 @@ pub(super) fn directory(work: &Path, path: &Path) -> Result<PathBuf, &'static st
         Ok(_) => Err("is not a directory"),
         Err(_) => Err("does not exist in the workspace"),
     }
-}
-
-/// An error and what caused it, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// A reader that fails as soon as nobody waits for what it gives.
