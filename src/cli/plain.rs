@@ -169,6 +169,16 @@ impl<W: Write> PlainReporter<W> {
                 let text = format!("artifact {artifact} saved ({})", spell_size(*size));
                 self.say(event.at(), id.as_str(), Mark::Note, &text)
             }
+            (EventKind::Tui(TuiEvent::Host { name }), _) => {
+                let why = event.message.as_deref().unwrap_or_default();
+                let text = format!("script host: {name} ({why})");
+                self.say(event.at(), "build", Mark::Note, &text)
+            }
+            (EventKind::Tui(TuiEvent::ResultSaved { name, size, .. }), id) => {
+                let text = format!("result {name} saved ({})", spell_size(*size));
+                let of = id.as_ref().map_or("build", JobId::as_str).to_owned();
+                self.say(event.at(), &of, Mark::Note, &text)
+            }
             (EventKind::BuildCanceled, _) => self.say(event.at(), "build", Mark::Warns, "stopping"),
             (EventKind::BuildEnd { .. }, _) => self.end(event.at()),
             _ => Ok(()),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::edn::{Map, Value};
 
-use super::{BuildStatus, Job, JobId, JobStatus, Millis, Seq, Sid};
+use super::{Access, BuildStatus, Job, JobId, JobStatus, Millis, Seq, Sid};
 
 /// A build as its journal tells it so far. Made by [`Build::apply`](super::Build::apply) only.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -37,6 +37,12 @@ pub struct Build {
     pub script_status: Option<BuildStatus>,
     /// What a user should know that is no failure.
     pub warnings: Vec<Warning>,
+    /// What runs the script, and why it was chosen.
+    pub host: Option<ScriptHost>,
+    /// Named results that the script or a job has stored; the last one of a name counts.
+    pub results: Vec<StoredResult>,
+    /// What was read through the script API, each once.
+    pub reads: Vec<ReadBy>,
     /// Number of the last event that was folded in.
     pub last_seq: Seq,
     /// Time of the last event that was folded in.
@@ -59,6 +65,41 @@ pub struct GitInfo {
     pub author: Option<String>,
     /// The working tree had changes that are in no commit.
     pub dirty: bool,
+}
+
+/// What runs a build's script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptHost {
+    /// `embedded`, `clojure`, `babashka`.
+    pub name: String,
+    /// Why this one, for people.
+    pub reason: String,
+}
+
+/// A named result of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResult {
+    /// Its name, unique in the build.
+    pub name: String,
+    /// What it is: `application/edn`, `text/html` ….
+    pub media_type: String,
+    /// Size in bytes, as stored.
+    pub size: u64,
+    /// The job that stored it, if it was one.
+    pub job_id: Option<JobId>,
+    /// When it was stored.
+    pub time: Option<Millis>,
+}
+
+/// Something that was read through the script API, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBy {
+    /// What was read.
+    pub access: Access,
+    /// The job it was read for, if it is known.
+    pub job_id: Option<JobId>,
+    /// When it was read first.
+    pub time: Option<Millis>,
 }
 
 /// Something a user should know that is no failure.

@@ -182,6 +182,27 @@ pub enum TuiEvent {
     Attempt { attempt: u32 },
     /// `:tui/gap`: what the source could not know; the text is the event's message.
     Gap,
+    /// `:tui/host`: what runs the script; why it was chosen is the event's message.
+    Host { name: String },
+    /// `:tui/result-saved`: a named result was stored, with its size in bytes.
+    ResultSaved {
+        name: String,
+        media_type: String,
+        size: u64,
+    },
+    /// `:tui/read`: who has read what through the script API; never a value.
+    Read(Access),
+}
+
+/// Something that was read through the script API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// The kind of thing: `params`, `secret`, `result`.
+    pub what: String,
+    /// Which one, where there are several.
+    pub name: Option<String>,
+    /// Whose token it was: `script` or `job`.
+    pub by: String,
 }
 
 impl Event {
@@ -275,6 +296,9 @@ impl TuiEvent {
             Self::CacheSaved { .. } => "tui/cache-saved",
             Self::Attempt { .. } => "tui/attempt",
             Self::Gap => "tui/gap",
+            Self::Host { .. } => "tui/host",
+            Self::ResultSaved { .. } => "tui/result-saved",
+            Self::Read(_) => "tui/read",
         }
     }
 }

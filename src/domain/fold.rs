@@ -12,7 +12,8 @@ use crate::edn::{Map, Value};
 
 use super::{
     Build, BuildStatus, CommandState, Event, EventKind, GitInfo, Job, JobId, JobState, JobStatus,
-    Millis, OpenJob, Phase, StoredBlob, TuiEvent, Warning, build::BlobKind,
+    Millis, OpenJob, Phase, ReadBy, ScriptHost, StoredBlob, StoredResult, TuiEvent, Warning,
+    build::BlobKind,
 };
 
 impl Build {
@@ -82,6 +83,28 @@ impl Build {
             }
             EventKind::Tui(TuiEvent::Interrupted) => self.interrupted = true,
             EventKind::Tui(TuiEvent::Warning) => self.warn(event),
+            EventKind::Tui(TuiEvent::Host { name }) => {
+                self.host = Some(ScriptHost {
+                    name: name.clone(),
+                    reason: event.message.clone().unwrap_or_default(),
+                });
+            }
+            EventKind::Tui(TuiEvent::ResultSaved {
+                name,
+                media_type,
+                size,
+            }) => self.stored_result(StoredResult {
+                name: name.clone(),
+                media_type: media_type.clone(),
+                size: *size,
+                job_id: event.job_id.clone(),
+                time: at,
+            }),
+            EventKind::Tui(TuiEvent::Read(access)) => self.was_read(ReadBy {
+                access: access.clone(),
+                job_id: event.job_id.clone(),
+                time: at,
+            }),
             _ => {
                 if let Some(id) = &event.job_id {
                     let place = self.place_of(id);
@@ -167,6 +190,24 @@ impl Build {
         };
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
+        }
+    }
+
+    fn stored_result(&mut self, result: StoredResult) {
+        match self
+            .results
+            .iter_mut()
+            .find(|known| known.name == result.name)
+        {
+            Some(known) => *known = result,
+            None => self.results.push(result),
+        }
+    }
+
+    fn was_read(&mut self, read: ReadBy) {
+        let known = |known: &ReadBy| known.access == read.access && known.job_id == read.job_id;
+        if !self.reads.iter().any(known) {
+            self.reads.push(read);
         }
     }
 

@@ -20,10 +20,10 @@ mod status;
 mod tests;
 
 pub use build::{
-    BlobKind, Build, CommandState, GitInfo, JobState, OpenJob, Phase, StoredBlob, TestTotals,
-    Warning,
+    BlobKind, Build, CommandState, GitInfo, JobState, OpenJob, Phase, ReadBy, ScriptHost,
+    StoredBlob, StoredResult, TestTotals, Warning,
 };
-pub use event::{Event, EventKind, Src, TuiEvent};
+pub use event::{Access, Event, EventKind, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};
 pub use ids::{JobId, Millis, Seq, Sid, SidError, file_name, stable_hash};
 pub use job::{BlobRef, Job, JobKind};

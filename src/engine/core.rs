@@ -151,6 +151,7 @@ impl Core {
                 }
             }
             Input::Warn(job, message) => self.warn(now, job, message),
+            Input::Note(job, fact, message) => self.note(now, job, fact, message),
             Input::Tick => {}
         }
         self.fill_slots(now);
@@ -707,8 +708,13 @@ impl Core {
     // ------------------------------------------------------------ events
 
     fn warn(&mut self, now: Millis, job: Option<JobId>, message: String) {
-        let mut event = Event::new(EventKind::Tui(TuiEvent::Warning)).with_message(message);
+        self.note(now, job, TuiEvent::Warning, Some(message));
+    }
+
+    fn note(&mut self, now: Millis, job: Option<JobId>, fact: TuiEvent, message: Option<String>) {
+        let mut event = Event::new(EventKind::Tui(fact));
         event.job_id = job;
+        event.message = message;
         self.emit(now, event);
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::domain::{Build, Event, JobId, Sid};
+use crate::domain::{Build, Event, JobId, Sid, TuiEvent};
 use crate::edn::Value;
 use crate::journal::Journal;
 use crate::ports::{BlobStore, Control, JobReport, ParamSource, Transfer};
@@ -125,6 +125,11 @@ impl EngineHandle {
     /// Tells people something, in the journal.
     pub fn warn(&self, job: Option<&JobId>, message: impl Into<String>) {
         self.tell_soon(Input::Warn(job.cloned(), message.into()));
+    }
+
+    /// Puts a fact of this program's own into the journal, about a job or the build.
+    pub fn note(&self, job: Option<&JobId>, fact: TuiEvent, message: Option<String>) {
+        self.tell_soon(Input::Note(job.cloned(), fact, message));
     }
 
     /// Tells of an artifact or cache that was stored for a job, with its size in bytes.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::domain::{BuildStatus, Event, Job, JobId, Sid};
+use crate::domain::{BuildStatus, Event, Job, JobId, Sid, TuiEvent};
 use crate::ports::{Control, JobOutcome, JobReport};
 
 use super::stop::StopReason;
@@ -35,6 +35,8 @@ pub enum Input {
     JournalFailed(String),
     /// A remark for people, about a job or the build.
     Warn(Option<JobId>, String),
+    /// A fact of this program's own, about a job or the build, and what to say of it.
+    Note(Option<JobId>, TuiEvent, Option<String>),
     /// The time of [`Core::deadline`](super::core::Core::deadline) has come.
     Tick,
 }

@@ -1,6 +1,8 @@
 //! Events on the wire (protocol/events.md §1–2).
 
-use crate::domain::{BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid, Src, TuiEvent};
+use crate::domain::{
+    Access, BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid, Src, TuiEvent,
+};
 use crate::edn::{self, Map, Value};
 
 use super::fields::{Fields, text};
@@ -180,6 +182,22 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
             let (id, path, size) = stored(fields);
             EventKind::Tui(TuiEvent::CacheSaved { id, path, size })
         }
+        "tui/host" => EventKind::Tui(TuiEvent::Host {
+            name: fields.text("host").unwrap_or_default(),
+        }),
+        "tui/result-saved" => EventKind::Tui(TuiEvent::ResultSaved {
+            name: fields.text("name").unwrap_or_default(),
+            media_type: fields.text("media-type").unwrap_or_default(),
+            size: fields
+                .int("size")
+                .and_then(|n| n.try_into().ok())
+                .unwrap_or_default(),
+        }),
+        "tui/read" => EventKind::Tui(TuiEvent::Read(Access {
+            what: fields.text("what").unwrap_or_default(),
+            name: fields.text("name"),
+            by: fields.text("by").unwrap_or_default(),
+        })),
         other => EventKind::Other(other.into()),
     }
 }
@@ -319,6 +337,21 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
             put("artifact-id", id.as_str().into());
             put("path", path.as_str().into());
             put("size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX)));
+        }
+        EventKind::Tui(TuiEvent::Host { name }) => put("host", name.as_str().into()),
+        EventKind::Tui(TuiEvent::ResultSaved {
+            name,
+            media_type,
+            size,
+        }) => {
+            put("name", name.as_str().into());
+            put("media-type", media_type.as_str().into());
+            put("size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX)));
+        }
+        EventKind::Tui(TuiEvent::Read(access)) => {
+            put("what", Value::kw(&access.what));
+            put_text(put, "name", access.name.as_ref());
+            put("by", access.by.as_str().into());
         }
         EventKind::Tui(TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap)
         | EventKind::BuildStart

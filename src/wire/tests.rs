@@ -209,3 +209,27 @@ fn json_holds_what_json_can_and_texts_for_the_rest() {
     assert_eq!(json["f"], 1.5);
     assert_eq!(json["c"], "x");
 }
+
+#[test]
+fn our_own_facts_survive_being_written_and_read() {
+    let mut build = Build::default();
+    for line in [
+        r#"{:type :tui/host, :host "clojure", :message "there is a build.clj"}"#,
+        r#"{:type :tui/result-saved, :name "size", :media-type "application/edn", :size 12, :job-id "pack"}"#,
+        r#"{:type :tui/read, :what :secret, :name "npm", :by "script", :job-id "publish"}"#,
+        r#"{:type :tui/read, :what :params, :by "script"}"#,
+    ] {
+        let event = event_from(edn::read_lenient(line).unwrap()).unwrap();
+        let again = event_from(edn::read_lenient(&write_event(&event)).unwrap()).unwrap();
+        assert_eq!(again, event, "{line}");
+        // Facts are set, never counted.
+        build.apply(&event);
+        build.apply(&event);
+    }
+    assert!(build.jobs().is_empty(), "a name in passing is no job");
+    assert_eq!(build.host.unwrap().reason, "there is a build.clj");
+    assert_eq!(build.results.len(), 1);
+    assert_eq!(build.results[0].media_type, "application/edn");
+    assert_eq!(build.reads.len(), 2);
+    assert_eq!(build.reads[0].access.name.as_deref(), Some("npm"));
+}
