@@ -34,7 +34,7 @@
 //! | `vcs` | what git says of a checkout; the workspace | leaves, `ports` |
 //! | `replay` | a recording as a source | leaves, `ports`, `journal` |
 //! | `config` | files, layers, defaults; keys and theme as typed | leaves |
-//! | `app` | State, Msg, Action, Effect, update: all that is known of what is on screen | `domain`, `edn`, `logs` (to read), `ports` (its plain data) |
+//! | `app` | State, Msg, Action, Effect, update: all that is known of what is on screen | `domain`, `edn`, `logs` (to read), `ports` (its plain data), `wire` (to show events) |
 //! | `ui` | panes, widgets, styles: pure drawing | `app` (to read), `domain`, `logs` (to read), `config` |
 //! | `tui` | the loop, the terminal guard, input | `app`, `ui`, `config`, `domain`, `ports` (its clock) |
 //! | `cli` | commands as typed; the plain and JSON reporters | leaves, `wire`, `config` |

@@ -22,6 +22,7 @@ pub enum Action {
     PreviousPane,
     ShowLog,
     ShowArtifacts,
+    ShowEvents,
     Builds,
     Enter,
     Back,
@@ -69,6 +70,8 @@ pub enum Context {
     Log,
     /// In the list of artifacts.
     Artifacts,
+    /// Among the events.
+    Events,
     /// While the help is open.
     Help,
     /// While a question waits for its answer.
@@ -85,7 +88,7 @@ impl Context {
         match self {
             Self::Always => &[],
             Self::Question | Self::Help | Self::Typing | Self::Global => &[Self::Always],
-            Self::Jobs | Self::Builds | Self::Log | Self::Artifacts => {
+            Self::Jobs | Self::Builds | Self::Log | Self::Artifacts | Self::Events => {
                 &[Self::Global, Self::Always]
             }
         }
@@ -174,6 +177,8 @@ const ANY: &[Context] = &[Context::Global, Context::Help];
 const GLOBAL: &[Context] = &[Context::Global];
 const LOG: &[Context] = &[Context::Log];
 const READ: &[Context] = &[Context::Log, Context::Jobs];
+const FIND: &[Context] = &[Context::Log, Context::Jobs, Context::Events];
+const COPY: &[Context] = &[Context::Log, Context::Events];
 const ALWAYS: &[Context] = &[Context::Always];
 const QUESTION: &[Context] = &[Context::Question];
 
@@ -195,6 +200,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::PreviousPane, "previous-pane", "pane", "to the pane before", &["shift-tab"], GLOBAL, Group::Go),
     row(Action::ShowLog, "show-log", "log", "show the log", &["1"], GLOBAL, Group::Go),
     row(Action::ShowArtifacts, "show-artifacts", "artifacts", "show artifacts and caches", &["5"], GLOBAL, Group::Go),
+    row(Action::ShowEvents, "show-events", "events", "show the events of the build or the job", &["8"], GLOBAL, Group::Go),
     row(Action::Builds, "builds", "builds", "to the list of builds, and back", &["b"], GLOBAL, Group::Go),
     row(Action::Enter, "enter", "open", "open what is selected", &["enter"], GLOBAL, Group::Go),
     row(Action::Back, "back", "back", "out one level", &["esc"], ANY, Group::Go),
@@ -202,19 +208,19 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::NextFailedJob, "next-failed-job", "next failed", "to the next failed job", &["}"], GLOBAL, Group::Go),
     row(Action::PreviousFailedJob, "previous-failed-job", "last failed", "to the failed job before", &["{"], GLOBAL, Group::Go),
 
-    row(Action::Search, "search", "search", "search the log", &["/"], READ, Group::Find),
-    row(Action::NextMatch, "next-match", "next", "to the next match", &["n"], READ, Group::Find),
-    row(Action::PreviousMatch, "previous-match", "previous", "to the match before", &["N"], READ, Group::Find),
-    row(Action::NextError, "next-error", "next error", "to the next line that looks like an error", &["e"], READ, Group::Find),
-    row(Action::PreviousError, "previous-error", "last error", "to the error before", &["E"], READ, Group::Find),
+    row(Action::Search, "search", "search", "search the log or the events", &["/"], FIND, Group::Find),
+    row(Action::NextMatch, "next-match", "next", "to the next match", &["n"], FIND, Group::Find),
+    row(Action::PreviousMatch, "previous-match", "previous", "to the match before", &["N"], FIND, Group::Find),
+    row(Action::NextError, "next-error", "next error", "to the next line that looks like an error", &["e"], FIND, Group::Find),
+    row(Action::PreviousError, "previous-error", "last error", "to the error before", &["E"], FIND, Group::Find),
     row(Action::NextCommand, "next-command", "next cmd", "to the next command", &["]"], READ, Group::Find),
     row(Action::PreviousCommand, "previous-command", "last cmd", "to the command before", &["["], READ, Group::Find),
 
-    row(Action::Follow, "follow", "follow", "follow the log (among the jobs: what runs), or stop", &["F"], READ, Group::Show),
+    row(Action::Follow, "follow", "follow", "follow the log (among the jobs: what runs), or stop", &["F"], FIND, Group::Show),
     row(Action::Wrap, "wrap", "wrap", "wrap long lines, or cut them", &["w"], READ, Group::Show),
     row(Action::Times, "times", "times", "times of lines: off, clock, since the job's start", &["t"], READ, Group::Show),
 
-    row(Action::CopyLine, "copy-line", "copy", "copy the marked line, or the lines on the screen", &["y"], LOG, Group::TakeOut),
+    row(Action::CopyLine, "copy-line", "copy", "copy the marked line, or the screen; an event as EDN", &["y"], COPY, Group::TakeOut),
     row(Action::CopyLog, "copy-log", "copy all", "copy the whole log", &["Y"], LOG, Group::TakeOut),
     row(Action::Save, "save", "save", "save the artifact or the log to a file", &["ctrl-s"], GLOBAL, Group::TakeOut),
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, Millis, Sid, TuiEvent,
+    BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, Millis, Sid, Src,
+    TuiEvent,
 };
 use crate::edn::Map;
 use crate::logs::{self, NO_COMMAND, Search, Section, Stream};
@@ -130,6 +131,10 @@ impl Stage {
     pub fn tell(&mut self, mut event: Event) {
         event.time = Some(self.now);
         event.sid = Some(sid());
+        let by_script = event.type_name().starts_with("script/");
+        event
+            .src
+            .get_or_insert(if by_script { Src::Script } else { Src::Engine });
         event.seq = 1 + self
             .state
             .builds
@@ -575,6 +580,15 @@ pub fn blocked(size: (u16, u16)) -> Stage {
     stage.end("package", JobStatus::Success);
     stage.job("release", EventKind::JobBlocked);
     stage.wait(2000);
+    stage
+}
+
+/// The failed build, with what the engine warned of.
+pub fn warned(size: (u16, u16)) -> Stage {
+    let mut stage = running(size);
+    stage.tell(Event::new(EventKind::Tui(TuiEvent::Warning)).with_message(
+        "refused: a token without the scope artifacts:write asked for PUT /artifact/dist (403)",
+    ));
     stage
 }
 

@@ -16,6 +16,9 @@
 
 pub mod action;
 pub mod doc;
+pub mod events;
+#[cfg(test)]
+mod events_tests;
 #[doc(hidden)]
 pub mod fixtures;
 pub mod help;
@@ -30,10 +33,12 @@ mod summary;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod tree;
 mod update;
 pub mod why;
 
 pub use action::{ACTIONS, Action, ActionInfo, Context, Group};
+pub use events::{Events, OpenEvent, Tone};
 pub use keys::{Bindings, Key, KeyCode};
 pub use layout::{Areas, Pane};
 pub use log_view::{Geometry, LogView, Row};

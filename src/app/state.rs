@@ -9,6 +9,7 @@ use crate::domain::{
 
 use super::action::Context;
 use super::doc::{self, DocLine};
+use super::events::Events;
 use super::keys::Bindings;
 use super::layout::{Areas, Pane, Wants, content};
 use super::log_view::{Geometry, LogView};
@@ -143,6 +144,8 @@ pub struct BuildView {
     pub blob: Option<(JobId, BlobKind, String)>,
     /// First row of the list of artifacts on the screen.
     pub blob_top: usize,
+    /// Its journal, and where the user is in it.
+    pub events: Events,
     /// The connection is gone.
     pub lost: Option<Lost>,
     /// A cancel was asked for here.
@@ -184,6 +187,7 @@ pub enum Selected {
 pub enum Tab {
     Log,
     Artifacts,
+    Events,
 }
 
 /// How logs are shown.
@@ -207,12 +211,14 @@ pub enum Times {
     SinceStart,
 }
 
-/// A search in a log.
+/// A search in a log, or in a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchState {
     /// What is looked for.
     pub text: String,
-    /// How many lines match, and whether all were looked at.
+    /// Events were searched, not a log.
+    pub in_events: bool,
+    /// How many lines or events match, and whether all were looked at.
     pub count: Option<(usize, bool)>,
     /// The request that counts.
     pub(super) counting: u64,
@@ -290,6 +296,10 @@ pub enum MainView {
     Log,
     /// The artifacts and caches of what is selected.
     Artifacts,
+    /// The events of what is selected.
+    Events,
+    /// One of them.
+    Event,
     /// Text of our own: about the build, or about a job that has not run.
     Doc,
 }
@@ -375,6 +385,12 @@ impl State {
         if self.tab == Tab::Artifacts && self.shows_build() {
             return MainView::Artifacts;
         }
+        if self.tab == Tab::Events && self.shows_build() {
+            return match self.view().events.open {
+                Some(_) => MainView::Event,
+                None => MainView::Events,
+            };
+        }
         match self.job() {
             Some(job) if self.shows_build() => {
                 let has_log = self.log().is_some_and(|log| log.total > 0);
@@ -418,6 +434,17 @@ impl State {
         }
     }
 
+    /// Rows for events in the main pane; a low one has no heading above them.
+    pub fn event_rows(&self) -> usize {
+        let rows = self.rows_of(Pane::Main);
+        rows - usize::from(has_heading(rows))
+    }
+
+    /// Columns for text of our own in the main pane.
+    pub fn text_columns(&self) -> usize {
+        self.geometry().columns + self.gutter() - 1
+    }
+
     /// Columns to the left of a log's text.
     pub fn gutter(&self) -> usize {
         match self.show.times {
@@ -450,6 +477,7 @@ impl State {
             Pane::Builds => Context::Builds,
             Pane::Main => match self.main_view() {
                 MainView::Artifacts => Context::Artifacts,
+                MainView::Events | MainView::Event => Context::Events,
                 MainView::Log | MainView::Doc => Context::Log,
             },
         }
@@ -530,6 +558,11 @@ impl State {
     }
 }
 
+/// True for a list that can spare a row for the names of its columns.
+pub fn has_heading(rows: usize) -> bool {
+    rows >= 8
+}
+
 fn what(branch: Option<&str>, commit: Option<&str>) -> String {
     match (branch, commit) {
         (Some(branch), _) => branch.to_owned(),
@@ -551,6 +584,7 @@ impl BuildView {
             top: 0,
             blob: None,
             blob_top: 0,
+            events: Events::default(),
             lost: None,
             canceling: false,
             tails: HashMap::new(),

@@ -110,6 +110,7 @@ impl Ui {
             Context::Jobs => "keys in the list of jobs",
             Context::Builds => "keys in the list of builds",
             Context::Artifacts => "keys among the artifacts",
+            Context::Events => "keys among the events",
             _ => "keys in a log",
         };
         let most = usize::from(state.size.1).saturating_sub(4);

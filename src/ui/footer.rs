@@ -14,7 +14,11 @@ impl Ui {
         let styles = &self.styles;
         match &state.dialog {
             Some(Dialog::Search(input)) => {
-                self.prompt("search the log", "/", input, area, buffer);
+                let hint = match state.main_view() {
+                    MainView::Events | MainView::Event => "search the events",
+                    _ => "search the log",
+                };
+                self.prompt(hint, "/", input, area, buffer);
                 return;
             }
             Some(Dialog::Save(input, saving)) => {
@@ -68,7 +72,7 @@ impl Ui {
                 break;
             }
             row.put(&key, styles.key);
-            row.put(&format!(" {short}   "), styles.dim);
+            row.put(&format!(" {short}"), styles.dim).skip(3);
         }
     }
 
@@ -118,7 +122,7 @@ fn matter_now(state: &State) -> Vec<Action> {
             if !state.shows_build() {
                 actions.push(Action::StartBuild);
             }
-            if state.main_view() == MainView::Log {
+            if !matches!(state.main_view(), MainView::Doc | MainView::Artifacts) {
                 actions.push(Action::Enter);
             }
             if view.build.is_over() || matches!(view.selected, Selected::Job(_)) {
@@ -143,6 +147,27 @@ fn matter_now(state: &State) -> Vec<Action> {
                     Action::FullScreen,
                 ]);
             }
+            MainView::Events => {
+                if !view.events.follow {
+                    actions.push(Action::Bottom);
+                }
+                actions.extend([Action::Enter, Action::Search]);
+                if state.search.is_some() {
+                    actions.push(Action::NextMatch);
+                }
+                actions.extend([
+                    Action::NextError,
+                    Action::CopyLine,
+                    Action::ShowLog,
+                    Action::FullScreen,
+                ]);
+            }
+            MainView::Event => actions.extend([
+                Action::Back,
+                Action::CopyLine,
+                Action::Search,
+                Action::FullScreen,
+            ]),
             MainView::Artifacts => actions.extend([Action::Save, Action::ShowLog]),
             MainView::Doc => actions.extend([Action::Back, Action::StartBuild]),
         },
@@ -158,7 +183,7 @@ fn matter_now(state: &State) -> Vec<Action> {
             actions.push(Action::Search);
         }
         if state.shows_build() {
-            actions.push(Action::ShowArtifacts);
+            actions.extend([Action::ShowArtifacts, Action::ShowEvents]);
         }
         actions.push(Action::Builds);
         if state.shows_build() {

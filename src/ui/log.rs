@@ -92,27 +92,50 @@ impl Ui {
         }
         let mut right = Vec::new();
         if state.shows_build() {
-            let tab = |tab, key: &str, name: &str| {
-                let style = if state.tab == tab {
-                    styles.tab_active
-                } else {
-                    styles.tab
-                };
-                vec![(format!("{key} "), styles.tab), (name.to_owned(), style)]
-            };
-            let count = state.blobs().len();
-            let artifacts = if count > 0 {
-                format!("artifacts ({count})")
-            } else {
-                "artifacts".to_owned()
-            };
-            let mut tabs = tab(Tab::Log, "1", "log");
-            tabs.push(("  ".to_owned(), styles.text));
-            tabs.extend(tab(Tab::Artifacts, "5", &artifacts));
-            right.push(tabs);
+            let used: usize = left.iter().map(|part| text::width(&part.0)).sum();
+            let room = usize::from(area.width).saturating_sub(used + 8);
+            right.push(self.tabs(state, room));
         }
         right.extend(extra);
         self.title(area, focused, &left, &right, buffer);
+    }
+
+    /// What may be shown of what is selected: by name where there is room, else by key.
+    fn tabs(&self, state: &State, room: usize) -> Vec<(String, Style)> {
+        let styles = &self.styles;
+        let count = state.blobs().len();
+        let artifacts = if count > 0 {
+            format!("artifacts ({count})")
+        } else {
+            "artifacts".to_owned()
+        };
+        let tabs = [
+            (Tab::Log, "1", "log"),
+            (Tab::Artifacts, "5", artifacts.as_str()),
+            (Tab::Events, "8", "events"),
+        ];
+        let all = |names: bool| {
+            let mut parts: Vec<(String, Style)> = Vec::new();
+            for (tab, key, name) in tabs {
+                if !parts.is_empty() {
+                    parts.push((if names { "  " } else { " " }.to_owned(), styles.text));
+                }
+                let active = state.tab == tab;
+                parts.push((key.to_owned(), styles.tab));
+                if names || active {
+                    let style = if active {
+                        styles.tab_active
+                    } else {
+                        styles.tab
+                    };
+                    parts.push((format!(" {name}"), style));
+                }
+            }
+            parts
+        };
+        let named = all(true);
+        let needed: usize = named.iter().map(|part| text::width(&part.0)).sum();
+        if needed <= room { named } else { all(false) }
     }
 
     /// Where the screen is in the log.
@@ -138,6 +161,7 @@ impl Ui {
         }
         if let Some(search) = &state.search {
             let told = match search.count {
+                _ if search.in_events => format!("/{}", search.text),
                 Some((lines, true)) => format!("/{} {}", search.text, text::count(lines, "line")),
                 Some((lines, false)) => format!("/{} {lines}…", search.text),
                 None => format!("/{}", search.text),

@@ -8,6 +8,7 @@ mod artifacts;
 mod builds;
 mod dialogs;
 mod doc;
+mod events;
 mod footer;
 mod glyphs;
 mod header;
@@ -79,6 +80,8 @@ impl Ui {
             match state.main_view() {
                 MainView::Log => self.log(state, main, buffer),
                 MainView::Artifacts => self.artifacts(state, main, buffer),
+                MainView::Events => self.events(state, main, buffer),
+                MainView::Event => self.event(state, main, buffer),
                 MainView::Doc => self.doc(state, main, buffer),
             }
         }

@@ -130,6 +130,22 @@ fn a_search_marks_what_it_finds() {
 }
 
 #[test]
+fn the_events_of_a_build_and_one_of_them() {
+    for size in [(80, 24), (120, 40), (200, 60), (60, 15)] {
+        let mut stage = fixtures::warned(size);
+        stage.press("g 8");
+        let name = format!("events_{}x{}", size.0, size.1);
+        insta::assert_snapshot!(name, shown(&stage));
+    }
+    let mut stage = fixtures::failed((80, 24));
+    stage.press("g 8 e enter");
+    insta::assert_snapshot!("event_80x24", shown(&stage));
+    let mut stage = fixtures::failed((120, 40));
+    stage.press("g 8 g j j enter");
+    insta::assert_snapshot!("event_120x40", shown(&stage));
+}
+
+#[test]
 fn times_and_wrapping() {
     let mut stage = fixtures::failed((80, 24));
     stage.press("enter w t");
@@ -144,7 +160,13 @@ fn in_ascii_nothing_else_is_drawn() {
         glyphs: GlyphSet::Ascii,
         ..Look::default()
     };
-    for stage in [fixtures::failed((80, 24)), fixtures::blocked((80, 24))] {
+    let mut events = fixtures::warned((120, 40));
+    events.press("g 8");
+    for stage in [
+        fixtures::failed((80, 24)),
+        fixtures::blocked((80, 24)),
+        events,
+    ] {
         let screen = as_text(&drawn(&stage, look));
         assert!(screen.is_ascii(), "{screen}");
     }

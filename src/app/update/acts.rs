@@ -9,6 +9,7 @@ use crate::app::state::{Dialog, Input, MainView, Saving, Script, Selected, State
 use crate::app::{text, why};
 use crate::domain::{JobId, Sid, file_name};
 use crate::ports::Control;
+use crate::wire;
 
 use super::moves::{self, By};
 use super::{find, refuse, say, with_log};
@@ -33,6 +34,10 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::PreviousPane => moves::pane(state, true),
         Action::ShowLog => show_tab(state, Tab::Log),
         Action::ShowArtifacts => show_tab(state, Tab::Artifacts),
+        Action::ShowEvents => {
+            state.view_mut().events.open = None;
+            show_tab(state, Tab::Events);
+        }
         Action::Builds => {
             state.focus = match state.focus {
                 Pane::Builds => Pane::Jobs,
@@ -45,7 +50,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::NextFailedJob => failed(state, false),
         Action::PreviousFailedJob => failed(state, true),
         Action::Search => {
-            if has_log(state) {
+            if find::in_events(state) || has_log(state) {
                 state.dialog = Some(Dialog::Search(Input::default()));
             }
         }
@@ -194,11 +199,17 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) {
             state.focus = Pane::Jobs;
             state.full = false;
         }
-        Pane::Main => {
-            if state.main_view() == MainView::Artifacts {
-                ask_where(state);
+        Pane::Main => match state.main_view() {
+            MainView::Artifacts => ask_where(state),
+            MainView::Events => {
+                let rows = state.event_rows();
+                let view = state.view_mut();
+                // What is read does not go on by itself.
+                view.events.pause(&view.selected, rows);
+                view.events.enter(&view.selected);
             }
-        }
+            _ => {}
+        },
     }
 }
 
@@ -240,6 +251,14 @@ fn follow(state: &mut State) {
             "the selection stays"
         };
         say(state, told);
+    } else if state.main_view() == MainView::Events {
+        let rows = state.event_rows();
+        let view = state.view_mut();
+        if view.events.follow {
+            view.events.pause(&view.selected, rows);
+        } else {
+            view.events.resume();
+        }
     } else if has_log(state) {
         let geometry = state.geometry();
         with_log(state, |log| {
@@ -264,6 +283,10 @@ fn log_of(state: &mut State) -> Option<(Sid, JobId)> {
 }
 
 fn copy_line(state: &mut State, effects: &mut Vec<Effect>) {
+    if find::in_events(state) {
+        copy_event(state, effects);
+        return;
+    }
     if !has_log(state) {
         return;
     }
@@ -279,6 +302,23 @@ fn copy_line(state: &mut State, effects: &mut Vec<Effect>) {
         .map(|line| line.line.text())
         .collect();
     copy(state, lines.join("\n"), effects);
+}
+
+/// Copies the event that is selected, or open, as it is in the journal.
+fn copy_event(state: &mut State, effects: &mut Vec<Effect>) {
+    let view = state.view();
+    let events = &view.events;
+    let event = match &events.open {
+        Some(open) => Some(&open.event),
+        None => events.event(&view.selected, events.selected(&view.selected)),
+    };
+    let Some(event) = event else {
+        refuse(state, "there is nothing to copy");
+        return;
+    };
+    let (seq, line) = (event.seq, wire::write_event(event));
+    say(state, format!("event {seq} sent to the clipboard, as EDN"));
+    effects.push(Effect::Copy(line));
 }
 
 /// Puts a text into the clipboard and says so.
@@ -303,6 +343,11 @@ fn ask_where(state: &mut State) {
         let name = format!("{}.tgz", file_name(&blob.id));
         let saving = Saving::Blob(sid, (*job).clone(), blob.kind, blob.id.clone());
         state.dialog = Some(Dialog::Save(Input::new(name), saving));
+    } else if find::in_events(state) {
+        refuse(
+            state,
+            "y copies the event; the journal is a file beside the logs",
+        );
     } else if let Some((sid, job)) = log_of(state) {
         let name = format!("{}.log", file_name(job.as_str()));
         state.dialog = Some(Dialog::Save(Input::new(name), Saving::Log(sid, job)));

@@ -1,9 +1,12 @@
 //! Searches: for a text, for errors, and for the cause of a failure.
 
+use crate::app::events::{self, Tone};
 use crate::app::log_view::LogView;
 use crate::app::msg::{Effect, FindRequest, Needle};
 use crate::app::outline::Item;
-use crate::app::state::{SearchState, Seek, Selected, State};
+use crate::app::state::{MainView, SearchState, Seek, Selected, State};
+use crate::domain::Event;
+use crate::logs::Search;
 
 use super::acts::has_log;
 use super::{refuse, say, with_log};
@@ -12,6 +15,17 @@ use super::{refuse, say, with_log};
 pub(super) fn search(state: &mut State, text: String, effects: &mut Vec<Effect>) {
     if text.is_empty() {
         state.search = None;
+        return;
+    }
+    if in_events(state) {
+        state.search = Some(SearchState {
+            text,
+            in_events: true,
+            count: None,
+            counting: 0,
+        });
+        count_events(state);
+        next_event(state, false, true);
         return;
     }
     if !has_log(state) {
@@ -23,6 +37,7 @@ pub(super) fn search(state: &mut State, text: String, effects: &mut Vec<Effect>)
         .map_or(0, |log| log.lines_in_sight(geometry).start);
     state.search = Some(SearchState {
         text: text.clone(),
+        in_events: false,
         count: None,
         counting: state.generation + 1,
     });
@@ -36,7 +51,9 @@ pub(super) fn again(state: &mut State, backwards: bool, effects: &mut Vec<Effect
         return;
     };
     let needle = Needle::Text(search.text.clone());
-    if has_log(state) {
+    if in_events(state) {
+        next_event(state, backwards, false);
+    } else if has_log(state) {
         let from = from(state, backwards);
         seek(state, needle, backwards, from, false, effects);
     }
@@ -44,9 +61,101 @@ pub(super) fn again(state: &mut State, backwards: bool, effects: &mut Vec<Effect
 
 /// To the next line that looks like an error, or the one before.
 pub(super) fn error(state: &mut State, backwards: bool, effects: &mut Vec<Effect>) {
-    if has_log(state) {
+    if in_events(state) {
+        next_trouble(state, backwards);
+    } else if has_log(state) {
         let from = from(state, backwards);
         seek(state, Needle::Error, backwards, from, false, effects);
+    }
+}
+
+/// True when events are shown, a list of them or one.
+pub(super) fn in_events(state: &State) -> bool {
+    matches!(state.main_view(), MainView::Events | MainView::Event)
+}
+
+/// How many of the listed events match.
+fn count_events(state: &mut State) {
+    let view = state.view();
+    let Some(search) = &state.search else { return };
+    let search = Search::new(&search.text);
+    let events = (0..view.events.len(&view.selected))
+        .filter_map(|row| view.events.event(&view.selected, row));
+    let count = events
+        .filter(|event| events::matches(event, &search, state.utc_offset))
+        .count();
+    if let Some(search) = &mut state.search {
+        search.count = Some((count, true));
+    }
+}
+
+/// To the next event whose row matches, or to the next line of the one that is open. The first time
+/// (`here`) what is selected counts too.
+fn next_event(state: &mut State, backwards: bool, here: bool) {
+    let Some(text) = state.search.as_ref().map(|search| search.text.clone()) else {
+        return;
+    };
+    let search = Search::new(&text);
+    if state.main_view() == MainView::Event {
+        let (columns, height) = (state.text_columns(), state.geometry().height);
+        let Some(open) = &mut state.view_mut().events.open else {
+            return;
+        };
+        let count = open.lines.len();
+        let from = match open.mark {
+            Some(mark) if backwards => (mark + count - 1) % count,
+            Some(mark) => (mark + usize::from(!here)) % count,
+            None => open.top,
+        };
+        let found = events::round(from, count, backwards)
+            .find(|line| search.is_match(&open.lines[*line].text()));
+        match found {
+            Some(line) => open.show(line, columns, height),
+            None => refuse(state, format!("not found: {text}")),
+        }
+        return;
+    }
+    let offset = state.utc_offset;
+    let wanted = |event: &Event| events::matches(event, &search, offset);
+    if !to_event(state, backwards, here, wanted) {
+        refuse(state, format!("not found: {text}"));
+    }
+}
+
+/// To the next event that tells of a failure or warns.
+fn next_trouble(state: &mut State, backwards: bool) {
+    let wanted = |event: &Event| matches!(events::tone(event), Tone::Bad | Tone::Warn);
+    state.view_mut().events.open = None;
+    if !to_event(state, backwards, false, wanted) {
+        say(state, "no event tells of a failure or warns");
+    }
+}
+
+fn to_event(
+    state: &mut State,
+    backwards: bool,
+    here: bool,
+    wanted: impl Fn(&Event) -> bool,
+) -> bool {
+    let height = state.event_rows();
+    let view = state.view_mut();
+    let (events, of) = (&mut view.events, &view.selected);
+    let count = events.len(of);
+    if count == 0 {
+        return false;
+    }
+    let selected = events.selected(of);
+    let from = match (here, backwards) {
+        (true, _) => selected,
+        (_, true) => (selected + count - 1) % count,
+        (_, false) => (selected + 1) % count,
+    };
+    match events.find(of, from, backwards, wanted) {
+        Some(row) => {
+            events.select(of, row, height);
+            true
+        }
+        None => false,
     }
 }
 

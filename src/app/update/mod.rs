@@ -188,8 +188,9 @@ fn valid(state: &mut State) {
     state.builds_top = scrolled(state.builds_top, place, rows.len(), height);
 
     moves::keep_blob(state);
+    moves::keep_event(state);
     let geometry = state.geometry();
-    let text = geometry.columns + state.gutter() - 1;
+    let text = state.text_columns();
     let lines = if state.main_view() == super::state::MainView::Doc {
         state.doc(text).len()
     } else {
@@ -213,7 +214,7 @@ pub(super) fn help_height(state: &State) -> usize {
 }
 
 /// Returns the first row of a list such that `place` is in sight and no row is given away.
-fn scrolled(top: usize, place: usize, count: usize, height: usize) -> usize {
+pub(super) fn scrolled(top: usize, place: usize, count: usize, height: usize) -> usize {
     if height == 0 {
         return 0;
     }
@@ -337,6 +338,5 @@ fn refuse(state: &mut State, text: impl Into<String>) {
 
 /// The number of rows of the text in the main pane.
 fn doc_rows(state: &State) -> usize {
-    let columns = state.geometry().columns + state.gutter() - 1;
-    doc::wrap(doc::main(state), columns).len()
+    doc::wrap(doc::main(state), state.text_columns()).len()
 }

@@ -2,7 +2,7 @@
 
 use crate::app::layout::{Pane, content};
 use crate::app::msg::LogRows;
-use crate::app::state::{Dialog, MainView, Selected, State, Tab};
+use crate::app::state::{Dialog, MainView, Selected, State, Tab, has_heading};
 
 use super::{doc_rows, help_height, with_log};
 
@@ -83,6 +83,24 @@ fn main_vertically(state: &mut State, by: By) {
                 .map(|(job, blob)| ((*job).clone(), blob.kind, blob.id.clone()));
             state.view_mut().blob = chosen;
         }
+        MainView::Events => {
+            let height = state.event_rows();
+            let rows = by.rows(height);
+            let view = state.view_mut();
+            let (events, of) = (&mut view.events, &view.selected);
+            if by == By::ToBottom {
+                events.resume();
+            } else {
+                let row = moved(events.selected(of), rows, events.len(of));
+                events.select(of, row, height);
+            }
+        }
+        MainView::Event => {
+            let columns = state.text_columns();
+            if let Some(open) = &mut state.view_mut().events.open {
+                open.scroll(rows, columns, geometry.height);
+            }
+        }
         MainView::Doc => {
             let most = doc_rows(state).saturating_sub(geometry.height);
             state.doc_top = state.doc_top.saturating_add_signed(rows).min(most);
@@ -105,6 +123,7 @@ pub(super) fn select(state: &mut State, place: usize) {
     if view.selected != selected {
         view.selected = selected;
         view.blob = None;
+        view.events.open = None;
         state.doc_top = 0;
     }
 }
@@ -238,6 +257,24 @@ pub(super) fn keep_blob(state: &mut State) {
     view.blob_top = super::scrolled(view.blob_top, place, count, height);
 }
 
+/// Keeps the selected event in sight, and an open one inside the pane.
+pub(super) fn keep_event(state: &mut State) {
+    let rows = state.event_rows();
+    let (columns, height) = (state.text_columns(), state.geometry().height);
+    match state.main_view() {
+        MainView::Events => {
+            let view = state.view_mut();
+            view.events.settle(&view.selected, rows);
+        }
+        MainView::Event => {
+            if let Some(open) = &mut state.view_mut().events.open {
+                open.scroll(0, columns, height);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Takes a part of a log in.
 pub(super) fn log_rows(state: &mut State, rows: LogRows) -> bool {
     let geometry = state.geometry();
@@ -287,6 +324,18 @@ pub(super) fn click(state: &mut State, at: (u16, u16)) {
                     state.view_mut().blob = chosen;
                 }
             }
+            if state.main_view() == MainView::Events {
+                let height = state.event_rows();
+                let above = usize::from(has_heading(state.rows_of(Pane::Main)));
+                let view = state.view_mut();
+                let (events, of) = (&mut view.events, &view.selected);
+                if let Some(row) = row.checked_sub(above)
+                    && events.top(of, height) + row < events.len(of)
+                {
+                    let row = events.top(of, height) + row;
+                    events.select(of, row, height);
+                }
+            }
         }
     }
 }
@@ -327,11 +376,13 @@ fn below(state: &State, (column, row): (u16, u16)) -> Option<(Pane, Option<usize
 pub(super) fn back(state: &mut State) {
     if state.dialog.is_some() {
         state.dialog = None;
+    } else if state.main_view() == MainView::Event && state.focus == Pane::Main {
+        state.view_mut().events.open = None;
     } else if state.full {
         state.full = false;
     } else if state.search.is_some() {
         state.search = None;
-    } else if state.tab == Tab::Artifacts {
+    } else if state.tab != Tab::Log {
         state.tab = Tab::Log;
     } else if state.focus == Pane::Jobs {
         select(state, 0);

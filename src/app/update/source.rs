@@ -66,6 +66,7 @@ pub(super) fn tells(
             let mut of_build = false;
             for event in &events {
                 view.build.apply(event);
+                view.events.push(event);
                 match &event.kind {
                     EventKind::JobEnd { .. } => {
                         if let Some(log) =

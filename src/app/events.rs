@@ -1,0 +1,475 @@
+//! The journal of a build as a pane shows it: one row an event, and one event taken apart.
+//!
+//! The events themselves belong to the source; here are references to them, an index of what is about
+//! which job, and where the user is. Places count from the first event that was told, and stay: what is
+//! read does not move when events come, when another job is looked at, or when the oldest are let go.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::domain::{BuildStatus, Event, EventKind, JobId, JobStatus, Millis, Src, TuiEvent};
+use crate::edn::{Map, Value};
+use crate::logs::Search;
+use crate::wire;
+
+use super::doc::{self, DocLine};
+use super::state::Selected;
+use super::{text, tree};
+
+/// Events that are kept; of a longer build the oldest are let go. The journal's file has them all.
+const KEPT: usize = 200_000;
+
+/// The events of a build, and where the user is among them.
+#[derive(Debug, Clone)]
+pub struct Events {
+    all: VecDeque<Arc<Event>>,
+    /// The place of the first that is kept.
+    first: usize,
+    /// The places of those that are about something.
+    about: HashMap<Selected, VecDeque<usize>>,
+    /// The last event stays in sight.
+    pub follow: bool,
+    /// The place that is selected.
+    cursor: usize,
+    /// The place of the first row on the screen.
+    top: usize,
+    /// How many events there were when following was paused.
+    paused_at: usize,
+    /// The event that is taken apart.
+    pub open: Option<OpenEvent>,
+}
+
+/// An event that is taken apart.
+#[derive(Debug, Clone)]
+pub struct OpenEvent {
+    /// Which one.
+    pub event: Arc<Event>,
+    /// Its lines.
+    pub lines: Vec<DocLine>,
+    /// The first line on the screen.
+    pub top: usize,
+    /// The line that a search led to.
+    pub mark: Option<usize>,
+}
+
+/// What an event has to say to someone who skims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// One of many.
+    Plain,
+    /// Something ended well.
+    Good,
+    /// Something a user should know: a warning, a refusal.
+    Warn,
+    /// Something failed.
+    Bad,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            all: VecDeque::new(),
+            first: 0,
+            about: HashMap::new(),
+            follow: true,
+            cursor: 0,
+            top: 0,
+            paused_at: 0,
+            open: None,
+        }
+    }
+}
+
+impl Events {
+    /// Takes an event in.
+    pub(super) fn push(&mut self, event: &Arc<Event>) {
+        let place = self.first + self.all.len();
+        self.all.push_back(Arc::clone(event));
+        if let Some(about) = about(event) {
+            self.about.entry(about).or_default().push_back(place);
+        }
+        if self.all.len() > KEPT
+            && let Some(oldest) = self.all.pop_front()
+        {
+            self.first += 1;
+            if let Some(places) = about(&oldest).and_then(|about| self.about.get_mut(&about)) {
+                places.pop_front();
+            }
+        }
+    }
+
+    /// How many events were let go because there are too many.
+    pub fn gone(&self) -> usize {
+        self.first
+    }
+
+    /// The places of what is listed; `None`: all of them.
+    fn places(&self, of: &Selected) -> Option<Cow<'_, VecDeque<usize>>> {
+        if *of == Selected::Build {
+            return None;
+        }
+        Some(match self.about.get(of) {
+            Some(places) => Cow::Borrowed(places),
+            None => Cow::default(),
+        })
+    }
+
+    /// How many events there are of what is selected.
+    pub fn len(&self, of: &Selected) -> usize {
+        match self.places(of) {
+            None => self.all.len(),
+            Some(places) => places.len(),
+        }
+    }
+
+    /// The event in a row.
+    pub fn event(&self, of: &Selected, row: usize) -> Option<&Arc<Event>> {
+        self.all.get(self.place(of, row)?.checked_sub(self.first)?)
+    }
+
+    fn place(&self, of: &Selected, row: usize) -> Option<usize> {
+        match self.places(of) {
+            None => (row < self.all.len()).then_some(self.first + row),
+            Some(places) => places.get(row).copied(),
+        }
+    }
+
+    /// The row of a place, or of the next one that is listed.
+    fn row(&self, of: &Selected, place: usize) -> usize {
+        match self.places(of) {
+            None => place.saturating_sub(self.first),
+            Some(places) => places.partition_point(|known| *known < place),
+        }
+    }
+
+    /// The row that is selected.
+    pub fn selected(&self, of: &Selected) -> usize {
+        let last = self.len(of).saturating_sub(1);
+        if self.follow {
+            last
+        } else {
+            self.row(of, self.cursor).min(last)
+        }
+    }
+
+    /// The first row on the screen.
+    pub fn top(&self, of: &Selected, height: usize) -> usize {
+        let count = self.len(of);
+        let top = self.row(of, self.top);
+        super::update::scrolled(top, self.selected(of), count, height)
+    }
+
+    /// How many events came since following was paused.
+    pub fn since(&self, of: &Selected) -> usize {
+        if self.follow {
+            return 0;
+        }
+        self.len(of) - self.row(of, self.paused_at).min(self.len(of))
+    }
+
+    /// Selects a row and keeps it in sight.
+    pub(super) fn select(&mut self, of: &Selected, row: usize, height: usize) {
+        self.pause(of, height);
+        let row = row.min(self.len(of).saturating_sub(1));
+        if let Some(place) = self.place(of, row) {
+            self.cursor = place;
+        }
+        self.settle(of, height);
+    }
+
+    /// Stops following: what is on the screen stays there.
+    pub(super) fn pause(&mut self, of: &Selected, height: usize) {
+        if self.follow {
+            self.settle(of, height);
+            self.follow = false;
+            self.paused_at = self.first + self.all.len();
+        }
+    }
+
+    /// Follows the events again.
+    pub(super) fn resume(&mut self) {
+        self.follow = true;
+    }
+
+    /// Remembers where the screen stands.
+    pub(super) fn settle(&mut self, of: &Selected, height: usize) {
+        let (row, top) = (self.selected(of), self.top(of, height));
+        if self.follow
+            && let Some(place) = self.place(of, row)
+        {
+            self.cursor = place;
+        }
+        if let Some(place) = self.place(of, top) {
+            self.top = place;
+        }
+    }
+
+    /// Takes the selected event apart.
+    pub(super) fn enter(&mut self, of: &Selected) {
+        if let Some(event) = self.event(of, self.selected(of)) {
+            self.open = Some(OpenEvent::new(Arc::clone(event)));
+        }
+    }
+
+    /// The next row with such an event, or the one before; round and round.
+    pub(super) fn find(
+        &self,
+        of: &Selected,
+        from: usize,
+        backwards: bool,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Option<usize> {
+        let count = self.len(of);
+        round(from, count, backwards)
+            .find(|row| self.event(of, *row).is_some_and(|event| wanted(event)))
+    }
+}
+
+impl OpenEvent {
+    fn new(event: Arc<Event>) -> Self {
+        Self {
+            lines: tree::lines(&wire::edn_event(&event)),
+            event,
+            top: 0,
+            mark: None,
+        }
+    }
+
+    /// The lines from the first one on the screen on, each in as many rows as it needs.
+    pub fn rows(&self, columns: usize, height: usize) -> Vec<(usize, DocLine)> {
+        let mut rows = Vec::with_capacity(height);
+        for (number, line) in self.lines.iter().enumerate().skip(self.top) {
+            if rows.len() >= height {
+                break;
+            }
+            let wrapped = doc::wrap(vec![line.clone()], columns);
+            rows.extend(wrapped.into_iter().map(|row| (number, row)));
+        }
+        rows.truncate(height);
+        rows
+    }
+
+    /// The first line at which the last one is still in sight.
+    fn last_top(&self, columns: usize, height: usize) -> usize {
+        let mut left = height;
+        for (number, line) in self.lines.iter().enumerate().rev() {
+            let rows = doc::wrap(vec![line.clone()], columns).len();
+            if rows > left {
+                return (number + 1).min(self.lines.len().saturating_sub(1));
+            }
+            left -= rows;
+        }
+        0
+    }
+
+    /// Scrolls by lines.
+    pub(super) fn scroll(&mut self, by: isize, columns: usize, height: usize) {
+        let most = self
+            .last_top(columns, height)
+            .max(if by < 0 { self.top } else { 0 });
+        self.top = self.top.saturating_add_signed(by).min(most);
+    }
+
+    /// Goes to a line.
+    pub(super) fn show(&mut self, line: usize, columns: usize, height: usize) {
+        self.mark = Some(line);
+        let in_sight = self.rows(columns, height).iter().any(|row| row.0 == line);
+        if !in_sight {
+            self.top = line.saturating_sub(height / 3);
+            self.scroll(0, columns, height);
+        }
+    }
+}
+
+/// All numbers below `count`, from one on, round and round.
+pub(super) fn round(from: usize, count: usize, backwards: bool) -> impl Iterator<Item = usize> {
+    (0..count).map(move |step| {
+        let step = if backwards { count - step } else { step };
+        (from + step) % count
+    })
+}
+
+/// What an event is about, besides the build.
+fn about(event: &Event) -> Option<Selected> {
+    event.job_id.clone().map(Selected::Job)
+}
+
+/// What an event has to say to someone who skims.
+pub fn tone(event: &Event) -> Tone {
+    let of_job = |status: Option<&JobStatus>| match status {
+        Some(JobStatus::Success) => Tone::Good,
+        Some(status) if status.is_failed() => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    let of_build = |status: Option<&BuildStatus>| match status {
+        Some(BuildStatus::Success) => Tone::Good,
+        Some(BuildStatus::Error) => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    match &event.kind {
+        EventKind::BuildEnd { status, .. } | EventKind::ScriptEnd { status } => {
+            of_build(status.as_ref())
+        }
+        EventKind::JobExecuted { status, .. }
+        | EventKind::JobEnd { status, .. }
+        | EventKind::ContainerEnd { status, .. } => of_job(status.as_ref()),
+        EventKind::CommandEnd { exit, .. } => match exit {
+            Some(0) => Tone::Good,
+            Some(_) => Tone::Bad,
+            None => Tone::Plain,
+        },
+        EventKind::BuildCanceled
+        | EventKind::Tui(TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap) => Tone::Warn,
+        _ => Tone::Plain,
+    }
+}
+
+/// Who an event comes from.
+pub fn source(event: &Event) -> &str {
+    event.src.as_ref().map_or("", Src::as_str)
+}
+
+/// What matters of an event besides its type and its job, in one line; `dot` stands between the parts.
+pub fn what(event: &Event, dot: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    match &event.kind {
+        EventKind::BuildTriggered { build }
+        | EventKind::BuildPending { build }
+        | EventKind::BuildQueued { build }
+        | EventKind::BuildInitializing { build }
+        | EventKind::BuildUpdated { build } => parts.extend(of_build(build)),
+        EventKind::BuildEnd { status, .. } | EventKind::ScriptEnd { status } => {
+            parts.extend(status.as_ref().map(ToString::to_string));
+        }
+        EventKind::ScriptInitializing { script_dir } => parts.extend(script_dir.clone()),
+        EventKind::ScriptStart { jobs } => parts.push(text::count(jobs.len(), "job")),
+        EventKind::JobInitializing { local_dir, .. } => parts.extend(local_dir.clone()),
+        EventKind::JobExecuted { status, result }
+        | EventKind::JobEnd { status, result }
+        | EventKind::ContainerEnd { status, result } => {
+            parts.extend(status.as_ref().map(ToString::to_string));
+            parts.extend(of_result(result));
+        }
+        EventKind::ContainerScriptEnd { result, .. } | EventKind::SidecarEnd { result } => {
+            parts.extend(of_result(result));
+        }
+        EventKind::JobPending { job }
+        | EventKind::JobQueued { job }
+        | EventKind::ContainerJobQueued { job, .. } => {
+            parts.extend(job.as_ref().and_then(|job| job.image.clone()));
+        }
+        EventKind::CommandStart { command, .. } => {
+            parts.push(format!("command {}", ordinal(command)));
+        }
+        EventKind::CommandEnd { command, exit, .. } => {
+            parts.push(format!("command {}", ordinal(command)));
+            parts.extend(exit.map(|exit| format!("exit {exit}")));
+        }
+        EventKind::Tui(event) => of_ours(event, &mut parts),
+        EventKind::Other(_) => parts.extend(of_map(&event.extra)),
+        _ => {}
+    }
+    if let Some(message) = &event.message
+        && !parts.contains(message)
+    {
+        parts.push(message.clone());
+    }
+    text::clean(&parts.join(&format!(" {dot} "))).into_owned()
+}
+
+/// The index of a command as people count.
+fn ordinal(command: &str) -> String {
+    match command.parse::<u64>() {
+        Ok(index) => (index.saturating_add(1)).to_string(),
+        Err(_) => command.to_owned(),
+    }
+}
+
+fn of_build(build: &Map) -> Option<String> {
+    let git = build.get_kw("git")?;
+    let part = |key: &str| git.get(key).and_then(Value::as_str);
+    let commit = part("commit-id").map(text::short_commit);
+    let parts: Vec<String> = part("branch")
+        .or_else(|| part("ref"))
+        .map(str::to_owned)
+        .into_iter()
+        .chain(commit)
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn of_result(result: &Map) -> Vec<String> {
+    let exit = result.get_kw("exit").and_then(Value::as_i64);
+    let message = result.get_kw("message").and_then(Value::as_str);
+    exit.map(|exit| format!("exit {exit}"))
+        .into_iter()
+        .chain(message.map(str::to_owned))
+        .collect()
+}
+
+fn of_ours(event: &TuiEvent, parts: &mut Vec<String>) {
+    match event {
+        TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap => {}
+        TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size } => {
+            parts.extend([id.clone(), text::bytes(*size), path.clone()]);
+        }
+        TuiEvent::Attempt { attempt } => parts.push(format!("attempt {attempt}")),
+        TuiEvent::Host { name } => parts.push(name.clone()),
+        TuiEvent::ResultSaved {
+            name,
+            media_type,
+            size,
+        } => parts.extend([name.clone(), media_type.clone(), text::bytes(*size)]),
+        TuiEvent::Read(access) => {
+            parts.push(match &access.name {
+                Some(name) => format!("{} {name}", access.what),
+                None => access.what.clone(),
+            });
+            parts.push(format!("by the {}", access.by));
+        }
+    }
+}
+
+/// The plain values of a map, as far as they are short; what is large is seen when it is opened.
+fn of_map(map: &Map) -> Option<String> {
+    let parts: Vec<String> = map
+        .iter()
+        .filter(|(_, value)| {
+            !matches!(
+                value,
+                Value::Map(_)
+                    | Value::Vector(_)
+                    | Value::List(_)
+                    | Value::Set(_)
+                    | Value::Tagged(..)
+            ) && value.as_str().is_none_or(|words| words.len() <= 200)
+        })
+        .take(4)
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// An event as one line of text, as the pane has it: what a search looks at.
+pub fn line(event: &Event, utc_offset: i32) -> String {
+    let job = event.job_id.as_ref().map(JobId::as_str).unwrap_or_default();
+    format!(
+        "{} {} {} {} {job} {}",
+        event.seq,
+        clock(event.at(), utc_offset),
+        source(event),
+        event.type_name(),
+        what(event, "·")
+    )
+}
+
+/// True when the pane shows what is looked for in the event's row.
+pub(super) fn matches(event: &Event, search: &Search, utc_offset: i32) -> bool {
+    search.is_match(&text::clean(&line(event, utc_offset)))
+}
+
+/// The time of day with milliseconds: `14:03:59.120`.
+pub fn clock(at: Millis, utc_offset: i32) -> String {
+    format!("{}.{:03}", text::clock(at, utc_offset), at.rem_euclid(1000))
+}
