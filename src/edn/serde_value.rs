@@ -124,6 +124,11 @@ impl Serialize for Value {
     }
 }
 
+/// Writes a sequence as a list, `(…)`, where a `Vec` alone would be a vector: for `serialize_with`.
+pub fn as_list<T: Serialize, S: Serializer>(items: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_newtype_struct(Kind::List.name(), items)
+}
+
 impl Serialize for Keyword {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_newtype_struct(KEYWORD, self.as_str())

@@ -10,8 +10,10 @@
 //! An error status fails the script's job (README, trap 2). So what may be missing is
 //! answered 204, or 200 with `:path nil`, and a cache never fails anybody.
 
+pub(super) mod operations;
+
 use axum::body::Body;
-use axum::extract::{Path as UrlPath, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -22,8 +24,10 @@ use crate::edn::Value;
 use crate::ports::{BlobError, BlobKey, Transfer};
 
 use super::body::{self, ArchiveBody, Upload};
+use super::extract::{InPath, InQuery};
 use super::places::{PlaceError, Places};
 use super::reply::{self, Format};
+use super::shapes::{Moved, SavedArtifact, SavedCache};
 use super::{Api, transfer};
 
 #[derive(Debug, Deserialize)]
@@ -32,13 +36,13 @@ pub(super) struct Restore {
     path: Option<String>,
 }
 
-type OfJob = UrlPath<(String, String)>;
-type OfBuild = UrlPath<String>;
+type OfJob = InPath<(String, String)>;
+type OfBuild = InPath<String>;
 
 pub(super) async fn save_artifact_of_job(
     State(api): State<Api>,
     format: Format,
-    UrlPath((job, id)): OfJob,
+    InPath((job, id)): OfJob,
     request: Request,
 ) -> Response {
     Blob::artifact(&api, format, Some(job), id)
@@ -49,7 +53,7 @@ pub(super) async fn save_artifact_of_job(
 pub(super) async fn save_artifact(
     State(api): State<Api>,
     format: Format,
-    UrlPath(id): OfBuild,
+    InPath(id): OfBuild,
     request: Request,
 ) -> Response {
     Blob::artifact(&api, format, None, id).save(request).await
@@ -58,8 +62,8 @@ pub(super) async fn save_artifact(
 pub(super) async fn restore_artifact_of_job(
     State(api): State<Api>,
     format: Format,
-    UrlPath((job, id)): OfJob,
-    Query(restore): Query<Restore>,
+    InPath((job, id)): OfJob,
+    InQuery(restore): InQuery<Restore>,
 ) -> Response {
     Blob::artifact(&api, format, Some(job), id)
         .restore(restore)
@@ -69,8 +73,8 @@ pub(super) async fn restore_artifact_of_job(
 pub(super) async fn restore_artifact(
     State(api): State<Api>,
     format: Format,
-    UrlPath(id): OfBuild,
-    Query(restore): Query<Restore>,
+    InPath(id): OfBuild,
+    InQuery(restore): InQuery<Restore>,
 ) -> Response {
     Blob::artifact(&api, format, None, id)
         .restore(restore)
@@ -80,7 +84,7 @@ pub(super) async fn restore_artifact(
 pub(super) async fn save_cache_of_job(
     State(api): State<Api>,
     format: Format,
-    UrlPath((job, id)): OfJob,
+    InPath((job, id)): OfJob,
     request: Request,
 ) -> Response {
     Blob::cache(&api, format, Some(job), id).save(request).await
@@ -89,7 +93,7 @@ pub(super) async fn save_cache_of_job(
 pub(super) async fn save_cache(
     State(api): State<Api>,
     format: Format,
-    UrlPath(id): OfBuild,
+    InPath(id): OfBuild,
     request: Request,
 ) -> Response {
     Blob::cache(&api, format, None, id).save(request).await
@@ -98,8 +102,8 @@ pub(super) async fn save_cache(
 pub(super) async fn restore_cache_of_job(
     State(api): State<Api>,
     format: Format,
-    UrlPath((job, id)): OfJob,
-    Query(restore): Query<Restore>,
+    InPath((job, id)): OfJob,
+    InQuery(restore): InQuery<Restore>,
 ) -> Response {
     Blob::cache(&api, format, Some(job), id)
         .restore(restore)
@@ -109,8 +113,8 @@ pub(super) async fn restore_cache_of_job(
 pub(super) async fn restore_cache(
     State(api): State<Api>,
     format: Format,
-    UrlPath(id): OfBuild,
-    Query(restore): Query<Restore>,
+    InPath(id): OfBuild,
+    InQuery(restore): InQuery<Restore>,
 ) -> Response {
     Blob::cache(&api, format, None, id).restore(restore).await
 }
@@ -165,14 +169,12 @@ impl<'a> Blob<'a> {
     async fn save_archive(self, archive: ArchiveBody) -> Response {
         let (reader, fault) = archive.into_reader();
         match self.api.engine().blobs().put(&self.key, reader).await {
-            Ok(_) => {
-                let key = match self.kind {
-                    BlobKind::Artifact => "artifact-id",
-                    BlobKind::Cache => "cache-id",
-                };
-                self.format
-                    .ok(&Value::map([(key, self.id.as_str().into())]))
-            }
+            Ok(_) => match self.kind {
+                BlobKind::Artifact => self.format.ok(&SavedArtifact {
+                    artifact_id: self.id,
+                }),
+                BlobKind::Cache => self.format.ok(&SavedCache { cache_id: self.id }),
+            },
             Err(error) => match fault.take() {
                 Some(fault) => fault.reply(self.format),
                 None => self.store_failed(&error),
@@ -194,7 +196,7 @@ impl<'a> Blob<'a> {
                     self.id
                 ));
             }
-            return self.done(Value::Nil);
+            return self.done(None);
         };
         match transfer::save(self.api.engine().blobs(), &self.key, found).await {
             Ok(size) => {
@@ -207,7 +209,7 @@ impl<'a> Blob<'a> {
                     };
                     self.api.engine().saved(job, transfer, size);
                 }
-                self.done(path.into())
+                self.done(Some(path))
             }
             Err(error) => self.could_not("save", &error),
         }
@@ -242,7 +244,7 @@ impl<'a> Blob<'a> {
             Err(error) => return self.refuse_place(&error),
         };
         match transfer::restore(self.api.engine().blobs(), &self.key, target).await {
-            Ok(true) => self.done(path.into()),
+            Ok(true) => self.done(Some(path)),
             Ok(false) => {
                 if self.kind == BlobKind::Artifact {
                     self.remark(self.unknown());
@@ -264,11 +266,11 @@ impl<'a> Blob<'a> {
     }
 
     /// Flavour A's answer; the library reads only `:path`.
-    fn done(&self, path: Value) -> Response {
-        self.format.ok(&Value::map([
-            ("path", path),
-            ("id", self.id.as_str().into()),
-        ]))
+    fn done(&self, path: Option<&str>) -> Response {
+        self.format.ok(&Moved {
+            path: path.map(str::to_owned),
+            id: self.id.clone(),
+        })
     }
 
     fn refuse(&self, message: impl Into<String>) -> Response {
@@ -289,7 +291,7 @@ impl<'a> Blob<'a> {
         );
         self.remark(message.clone());
         match (self.kind, error.is_ours()) {
-            (BlobKind::Cache, _) if what == "save" => self.done(Value::Nil),
+            (BlobKind::Cache, _) if what == "save" => self.done(None),
             (BlobKind::Cache, _) => StatusCode::NO_CONTENT.into_response(),
             (BlobKind::Artifact, true) => self
                 .format

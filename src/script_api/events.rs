@@ -11,7 +11,9 @@ use crate::engine::NotTaken;
 use crate::wire;
 
 use super::body::{self, BodyError, Kind};
+use super::operation::Operation;
 use super::reply::{self, Format};
+use super::shapes::Posted;
 use super::{Api, Grant, stream, transfer};
 
 /// `POST /events`: 202 once the events are in the journal, 507 when it cannot be written. One odd value costs neither its
@@ -49,6 +51,22 @@ pub(super) async fn post(State(api): State<Api>, format: Format, request: Reques
             reply::text(StatusCode::INSUFFICIENT_STORAGE, format!("{error}\n"))
         }
     }
+}
+
+pub(super) fn post_operation() -> Operation {
+    Operation::new("post-events", "Says what has happened")
+        .describe(
+            "Answered once the events are in the journal. Events of types that are not a script's \
+             to post are dropped, and so are things that are no events; neither is an error.",
+        )
+        .takes("The events.", &Posted::example())
+        .empty(202, "They are in the journal.")
+        .text(410, "The build is over.", "the build is over\n")
+        .text(
+            507,
+            "The journal cannot be written.",
+            &format!("{}\n", NotTaken::Unrecorded),
+        )
 }
 
 fn read_events(kind: Kind, bytes: &[u8]) -> Result<(Vec<Event>, usize), BodyError> {
@@ -89,6 +107,30 @@ pub(super) async fn stream(
         body,
     )
         .into_response()
+}
+
+pub(super) fn stream_operation() -> Operation {
+    Operation::new("get-events", "What happens in the build, as it happens")
+        .describe(
+            "Server-sent events: first a ping, then the journal from its beginning or after \
+             `Last-Event-ID`, another ping, and then what happens. Each `data:` is one event as a \
+             line of EDN, each `id:` its number; pings have no number and come whenever there \
+             was nothing else to say for a while. The stream ends with the build's journal. \
+             `:tui/…` events, and which logs grow, are sent only to tokens with `logs:read`; \
+             such tokens are served after the build's end, too.",
+        )
+        .header(
+            "Last-Event-ID",
+            "The number of the last event that was received: go on after it.",
+            "17",
+        )
+        .stream(
+            "text/event-stream",
+            "The stream.",
+            "data: {:type :ping}\n\nid: 1\ndata: {:type :script/initializing, :src :script}\n\n",
+        )
+        .with_header(200, "Cache-Control", "Not to be kept.", "no-cache")
+        .with_header(200, "X-Accel-Buffering", "Not to be buffered.", "no")
 }
 
 /// Where to go on. A number that this journal has not reached, or none at all, means that

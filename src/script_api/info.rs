@@ -1,7 +1,7 @@
 //! The small routes: parameters, the build itself, its workspace and its controls.
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
@@ -13,24 +13,33 @@ use crate::ports::{BlobKey, Control};
 
 use super::Api;
 use super::body;
+use super::extract::InPath;
+use super::operation::Operation;
 use super::reply::{self, Format};
+use super::shapes::{BuildInfo, Key, Param, Params, Tested};
 
 /// `GET /test`.
 pub(super) async fn test(format: Format) -> Response {
-    format.ok(&Value::map([("result", "ok".into())]))
+    format.ok(&Tested::new())
+}
+
+pub(super) fn test_operation() -> Operation {
+    Operation::new("get-test", "Whether the service is there").answers(
+        200,
+        "It is.",
+        &Tested::new(),
+    )
 }
 
 /// `GET /params`: a list of `{:name "…" :value "…"}`, as it is given to scripts: not masked.
 pub(super) async fn params(State(api): State<Api>, format: Format) -> Response {
     match api.engine().params().params().await {
         Ok(params) => {
-            let params = params.iter().map(|param| {
-                Value::map([
-                    ("name", param.name.as_str().into()),
-                    ("value", param.value.expose_secret().into()),
-                ])
+            let params = params.iter().map(|param| Param {
+                name: param.name.clone(),
+                value: param.value.expose_secret().to_owned(),
             });
-            format.ok(&Value::List(params.collect()))
+            format.ok(&Params(params.collect()))
         }
         Err(reason) => {
             api.warn_once(None, format!("the parameters could not be had: {reason}"));
@@ -39,9 +48,26 @@ pub(super) async fn params(State(api): State<Api>, format: Format) -> Response {
     }
 }
 
+pub(super) fn params_operation() -> Operation {
+    let param = Param {
+        name: "npm-registry".to_owned(),
+        value: "https://npm.example.com".to_owned(),
+    };
+    Operation::new("get-params", "The build's parameters")
+        .describe("With their values, in clear. An empty list when there are none.")
+        .answers(200, "The parameters.", &Params(vec![param]))
+        .error(500, "The parameters could not be had.")
+}
+
 /// `GET /build`: what a script may know of its build.
 pub(super) async fn build(State(api): State<Api>, format: Format) -> Response {
-    format.ok(api.engine().build_info())
+    format.value(api.engine().build_info())
+}
+
+pub(super) fn build_operation() -> Operation {
+    Operation::new("get-build", "What is known of the build")
+        .describe("Keys of which nothing is known are left out.")
+        .answers(200, "The build.", &BuildInfo::example())
 }
 
 /// `POST /decrypt-key`. A build that runs here has no data key, so that nothing is
@@ -61,10 +87,29 @@ pub(super) async fn decrypt_key(
         return format.error(StatusCode::BAD_REQUEST, "a key is text");
     };
     match edn::read_lenient(text) {
-        Ok(key @ Value::Str(_)) if !typed => format.ok(&key),
+        Ok(Value::Str(key)) if !typed => format.ok(&Key(key)),
         Ok(Value::Str(key)) => reply::text(StatusCode::OK, key),
         _ => reply::text(StatusCode::OK, text),
     }
+}
+
+pub(super) fn decrypt_key_operation() -> Operation {
+    Operation::new("decrypt-key", "Decrypts a key of the build")
+        .describe(
+            "A build that runs here has no data key: nothing is encrypted, and a key is its own \
+             clear text. A client that names no content type is answered with a value; others \
+             are given the bare text.",
+        )
+        .takes(
+            "The encrypted key: text, or a string in EDN.",
+            &Key("AAECAwQFBgc=".to_owned()),
+        )
+        .answers(200, "The key.", &Key("AAECAwQFBgc=".to_owned()))
+        .text(
+            200,
+            "As bare text if the request has a content type.",
+            "AAECAwQFBgc=",
+        )
 }
 
 /// `GET /workspace`: the archive of what was checked out, or 204.
@@ -77,9 +122,23 @@ pub(super) async fn workspace(State(api): State<Api>, format: Format) -> Respons
     }
 }
 
+pub(super) fn workspace_operation() -> Operation {
+    Operation::new("get-workspace", "The archive of what was checked out")
+        .octets(200, "A gzipped tar archive.")
+        .empty(204, "The build has no workspace.")
+        .error(500, "The store has failed.")
+}
+
 /// `POST /cancel`.
 pub(super) async fn cancel(State(api): State<Api>, format: Format) -> Response {
     control(&api, format, Control::Cancel).await
+}
+
+pub(super) fn cancel_operation() -> Operation {
+    Operation::new("cancel-build", "Cancels the build")
+        .describe("Jobs that run are stopped, others do not start.")
+        .empty(202, "It will be canceled.")
+        .error(410, "The build is over.")
 }
 
 /// `POST /unblock`: approves all that is blocked, now and later.
@@ -87,12 +146,19 @@ pub(super) async fn unblock_all(State(api): State<Api>, format: Format) -> Respo
     control(&api, format, Control::UnblockAll).await
 }
 
+pub(super) fn unblock_all_operation() -> Operation {
+    Operation::new("unblock-all-jobs", "Approves all blocked jobs")
+        .describe("Those that are blocked now, and those that will be.")
+        .empty(202, "They are approved.")
+        .error(410, "The build is over.")
+}
+
 /// `POST /unblock/{job}`: approves one job, also ahead of its being blocked; 409 for one that
 /// may run or has run, to which it would mean nothing.
 pub(super) async fn unblock(
     State(api): State<Api>,
     format: Format,
-    Path(job): Path<String>,
+    InPath(job): InPath<String>,
 ) -> Response {
     let job = JobId::from(job.as_str());
     let build = match api.engine().build().await {
@@ -111,6 +177,16 @@ pub(super) async fn unblock(
         Some(_) => {}
     }
     control(&api, format, Control::Unblock(job)).await
+}
+
+pub(super) fn unblock_operation() -> Operation {
+    Operation::new("unblock-job", "Approves a blocked job")
+        .describe("Also ahead of its being blocked.")
+        .path("job", "The job's id.", "deploy")
+        .empty(202, "It is approved.")
+        .error(404, "The build has no such job.")
+        .error(409, "The job may run already, or it has run.")
+        .error(410, "The build is over.")
 }
 
 async fn control(api: &Api, format: Format, control: Control) -> Response {

@@ -6,18 +6,23 @@
 //! [`EngineHandle`], which also says what a script may post; what is streamed comes from the
 //! journal; what is stored is in the blob store.
 //!
-//! Start reading at `routes.rs`, the table of everything that is served. `gate.rs` checks
-//! tokens, `stream.rs` is the event stream, `blobs.rs` artifacts and caches, `places.rs`
+//! Start reading at `routes.rs`, the table of everything that is served, and described:
+//! `operation.rs` says what a route is, `shapes.rs` what values look like, `openapi.rs` makes the
+//! OpenAPI document of both. `gate.rs` checks tokens, `stream.rs` is the event stream, `blobs.rs` artifacts and caches, `places.rs`
 //! says which paths a script may name.
 
 mod blobs;
 mod body;
 mod events;
+mod extract;
 mod gate;
 mod info;
+mod openapi;
+mod operation;
 mod places;
 mod reply;
 mod routes;
+mod shapes;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -38,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::JobId;
 use crate::engine::EngineHandle;
 
+pub use openapi::openapi;
 pub use routes::served;
 pub use socket::{
     ApiSocket, LONGEST_PATH, SOCKET_NAME, SocketError, TOKEN_NAME, bind, bind_loopback,

@@ -11,6 +11,9 @@ use axum::response::{IntoResponse, Response};
 use crate::edn::{self, Value};
 use crate::wire;
 
+use super::operation::Shape;
+use super::shapes::Problem;
+
 /// How a client wants values to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Format {
@@ -23,7 +26,12 @@ pub(super) enum Format {
 impl Format {
     /// Reads `Accept`: the known type with the highest `q`, the first of equals.
     pub(super) fn wished(headers: &HeaderMap) -> Self {
-        let mut best = (0.0, Self::Edn);
+        Self::wished_or(headers, Self::Edn)
+    }
+
+    /// The same, with another answer for clients that name neither type.
+    pub(super) fn wished_or(headers: &HeaderMap, otherwise: Self) -> Self {
+        let mut best = (0.0, otherwise);
         for value in headers.get_all(header::ACCEPT) {
             for range in value.to_str().unwrap_or_default().split(',') {
                 let mut parts = range.split(';').map(str::trim);
@@ -43,37 +51,48 @@ impl Format {
         best.1
     }
 
-    fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
+    /// The media type.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
             Self::Edn => "application/edn",
             Self::Json => "application/json",
-        })
+        }
     }
 
-    fn write(self, value: &Value) -> String {
+    /// A value as text.
+    pub(super) fn write(self, value: &Value) -> String {
         match self {
             Self::Edn => edn::write(value),
             Self::Json => wire::to_json(value).to_string(),
         }
     }
 
-    /// An answer with a value.
-    pub(super) fn reply(self, status: StatusCode, value: &Value) -> Response {
-        let body = self.write(value);
-        (status, [(header::CONTENT_TYPE, self.content_type())], body).into_response()
+    /// An answer with a value that has a shape: the one the operation of the route names.
+    pub(super) fn reply<T: Shape>(self, status: StatusCode, answer: &T) -> Response {
+        match edn::to_value(answer) {
+            Ok(value) => self.send(status, &value),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
     }
 
     /// An answer that all is well.
-    pub(super) fn ok(self, value: &Value) -> Response {
-        self.reply(StatusCode::OK, value)
+    pub(super) fn ok<T: Shape>(self, answer: &T) -> Response {
+        self.reply(StatusCode::OK, answer)
+    }
+
+    /// An answer with a value that somebody else has made.
+    pub(super) fn value(self, value: &Value) -> Response {
+        self.send(StatusCode::OK, value)
     }
 
     /// An answer that it cannot be done, with the reason: `{:message "…"}`.
     pub(super) fn error(self, status: StatusCode, message: impl Into<String>) -> Response {
-        self.reply(
-            status,
-            &Value::map([("message", Value::Str(message.into()))]),
-        )
+        self.reply(status, &Problem::new(message))
+    }
+
+    fn send(self, status: StatusCode, value: &Value) -> Response {
+        let kind = HeaderValue::from_static(self.media_type());
+        (status, [(header::CONTENT_TYPE, kind)], self.write(value)).into_response()
     }
 }
 
@@ -85,6 +104,11 @@ impl<S: Sync> FromRequestParts<S> for Format {
     }
 }
 
+/// The media type of plain answers.
+pub(super) const TEXT: &str = "text/plain";
+/// The media type of archives.
+pub(super) const OCTETS: &str = "application/octet-stream";
+
 /// A plain answer.
 pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Response {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -93,7 +117,7 @@ pub(super) fn text(status: StatusCode, text: impl Into<String>) -> Response {
 
 /// An archive on its way out.
 pub(super) fn octets(body: Body) -> Response {
-    let octets = HeaderValue::from_static("application/octet-stream");
+    let octets = HeaderValue::from_static(OCTETS);
     ([(header::CONTENT_TYPE, octets)], body).into_response()
 }
 

@@ -7,56 +7,68 @@ use axum::middleware;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::gate::{self, Needs};
-use super::{Api, Scope, blobs, events, info, reply};
+use super::operation::Operation;
+use super::{Api, Scope, blobs, events, info, openapi, reply};
+use crate::domain::BlobKind::{Artifact, Cache};
+use blobs::operations as ops;
 
 /// One line of the table.
 #[derive(Debug)]
-struct Route {
-    method: Method,
+pub(super) struct Route {
+    pub(super) method: Method,
     /// `{name}` stands for one percent-encoded segment.
-    path: &'static str,
+    pub(super) path: &'static str,
     /// What the token must allow.
-    needs: Needs,
+    pub(super) needs: Needs,
     handler: MethodRouter<Api>,
+    /// What the handler does, for the OpenAPI document.
+    pub(super) operation: fn() -> Operation,
 }
 
 /// The table. Paths and shapes: script-api.md §4 (flavour A), §5 (flavour B) and, below the
 /// line, what we have added (decisions.md, "Script API additions").
 #[rustfmt::skip]
-fn table() -> Vec<Route> {
+pub(super) fn table() -> Vec<Route> {
     use Needs::{AnyToken, EvenAfterTheEnd, This};
     use Scope::{ArtifactsRead, ArtifactsWrite, BuildControl, BuildRead, CachesRead, CachesWrite,
         EventsRead, EventsWrite, KeysDecrypt, ParamsRead, WorkspaceRead};
     let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
     vec![
-        route(&get,  "/test",                AnyToken,                    info::test),
-        route(&get,  "/params",              This(ParamsRead),            info::params),
-        route(&post, "/events",              This(EventsWrite),           events::post),
-        route(&get,  "/events",              EvenAfterTheEnd(EventsRead), events::stream),
-        route(&get,  "/workspace",           This(WorkspaceRead),         info::workspace),
-        route(&post, "/decrypt-key",         This(KeysDecrypt),           info::decrypt_key),
+        route(&get,  "/test",                AnyToken,                    info::test,                     info::test_operation),
+        route(&get,  "/params",              This(ParamsRead),            info::params,                   info::params_operation),
+        route(&post, "/events",              This(EventsWrite),           events::post,                   events::post_operation),
+        route(&get,  "/events",              EvenAfterTheEnd(EventsRead), events::stream,                 events::stream_operation),
+        route(&get,  "/workspace",           This(WorkspaceRead),         info::workspace,                info::workspace_operation),
+        route(&post, "/decrypt-key",         This(KeysDecrypt),           info::decrypt_key,              info::decrypt_key_operation),
         // The script library saves with POST, the protocol says PUT (README, trap 1).
-        route(&put,  "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job),
-        route(&post, "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job),
-        route(&get,  "/artifact/{job}/{id}", This(ArtifactsRead),         blobs::restore_artifact_of_job),
-        route(&put,  "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact),
-        route(&post, "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact),
-        route(&get,  "/artifact/{id}",       This(ArtifactsRead),         blobs::restore_artifact),
-        route(&put,  "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job),
-        route(&post, "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job),
-        route(&get,  "/cache/{job}/{id}",    This(CachesRead),            blobs::restore_cache_of_job),
-        route(&put,  "/cache/{id}",          This(CachesWrite),           blobs::save_cache),
-        route(&post, "/cache/{id}",          This(CachesWrite),           blobs::save_cache),
-        route(&get,  "/cache/{id}",          This(CachesRead),            blobs::restore_cache),
+        route(&put,  "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job,    || ops::save_of_job(Artifact)),
+        route(&post, "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job,    || ops::save_of_job(Artifact).by_post()),
+        route(&get,  "/artifact/{job}/{id}", This(ArtifactsRead),         blobs::restore_artifact_of_job, || ops::restore_of_job(Artifact)),
+        route(&put,  "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact,           || ops::save(Artifact)),
+        route(&post, "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact,           || ops::save(Artifact).by_post()),
+        route(&get,  "/artifact/{id}",       This(ArtifactsRead),         blobs::restore_artifact,        || ops::restore(Artifact)),
+        route(&put,  "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job,       || ops::save_of_job(Cache)),
+        route(&post, "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job,       || ops::save_of_job(Cache).by_post()),
+        route(&get,  "/cache/{job}/{id}",    This(CachesRead),            blobs::restore_cache_of_job,    || ops::restore_of_job(Cache)),
+        route(&put,  "/cache/{id}",          This(CachesWrite),           blobs::save_cache,              || ops::save(Cache)),
+        route(&post, "/cache/{id}",          This(CachesWrite),           blobs::save_cache,              || ops::save(Cache).by_post()),
+        route(&get,  "/cache/{id}",          This(CachesRead),            blobs::restore_cache,           || ops::restore(Cache)),
         // ------------------------------------------------------------------------------------
-        route(&get,  "/build",               This(BuildRead),             info::build),
-        route(&post, "/cancel",              This(BuildControl),          info::cancel),
-        route(&post, "/unblock",             This(BuildControl),          info::unblock_all),
-        route(&post, "/unblock/{job}",       This(BuildControl),          info::unblock),
+        route(&get,  "/build",               This(BuildRead),             info::build,                    info::build_operation),
+        route(&post, "/cancel",              This(BuildControl),          info::cancel,                   info::cancel_operation),
+        route(&post, "/unblock",             This(BuildControl),          info::unblock_all,              info::unblock_all_operation),
+        route(&post, "/unblock/{job}",       This(BuildControl),          info::unblock,                  info::unblock_operation),
+        route(&get,  "/openapi.json",        AnyToken,                    openapi::get,                   openapi::get_operation),
     ]
 }
 
-fn route<H, T>(method: &Method, path: &'static str, needs: Needs, handler: H) -> Route
+fn route<H, T>(
+    method: &Method,
+    path: &'static str,
+    needs: Needs,
+    handler: H,
+    operation: fn() -> Operation,
+) -> Route
 where
     H: Handler<T, Api>,
     T: 'static,
@@ -68,6 +80,7 @@ where
         path,
         needs,
         handler: on(filter, handler),
+        operation,
     }
 }
 

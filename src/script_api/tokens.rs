@@ -92,6 +92,24 @@ impl Scope {
         }
     }
 
+    /// What it lets its holder do, in words for the API's description.
+    pub fn allows(self) -> &'static str {
+        match self {
+            Self::EventsRead => "follow what happens in the build",
+            Self::EventsWrite => "post events of the script and its jobs",
+            Self::ParamsRead => "read the build's parameters, with their values",
+            Self::ArtifactsRead => "restore artifacts",
+            Self::ArtifactsWrite => "save artifacts",
+            Self::CachesRead => "restore caches",
+            Self::CachesWrite => "save caches",
+            Self::BuildRead => "read what is known of the build",
+            Self::WorkspaceRead => "get the archive of the checkout",
+            Self::KeysDecrypt => "decrypt keys of the build",
+            Self::LogsRead => "hear which logs grow, and see what is for people only",
+            Self::BuildControl => "cancel the build, approve blocked jobs",
+        }
+    }
+
     /// The scope of a name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == name)
