@@ -102,14 +102,20 @@ impl Operation {
         let schema = ObjectBuilder::new()
             .schema_type(Type::String)
             .min_length(Some(1));
-        self.parameter(
+        let this = self.parameter(
             name,
             ParameterIn::Path,
             Required::True,
             description,
             schema,
             example,
-        )
+        );
+        let known = this.answers.iter().any(|answer| answer.status == 400);
+        if known {
+            this
+        } else {
+            this.error(400, "The path is not UTF-8.")
+        }
     }
 
     /// A query parameter that is text.

@@ -2,10 +2,12 @@
 
 mod access;
 mod blobs;
+mod described;
 mod events;
 mod info;
 mod low_level;
 mod recorded;
+mod schema;
 mod stream;
 
 use std::collections::HashMap;
@@ -258,8 +260,13 @@ impl Caller {
     }
 }
 
+/// Sends a request and holds the answer against the OpenAPI document.
 async fn send(request: RequestBuilder) -> Response {
-    soon("an answer", request.send()).await.unwrap()
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let response = soon("an answer", client.execute(request)).await.unwrap();
+    described::check(&method, &path, response).await
 }
 
 async fn value(response: Response) -> Value {
