@@ -68,6 +68,12 @@ pub enum Command {
         /// The page.
         topic: Option<String>,
     },
+    /// Print the OpenAPI description of an API of this program, as JSON.
+    Openapi {
+        /// Which one.
+        #[arg(value_enum, default_value_t)]
+        api: DescribedApi,
+    },
     /// Run a build script: the child process of a build. Reads its orders from stdin.
     #[command(hide = true)]
     ScriptHost,
@@ -80,6 +86,14 @@ pub enum Command {
         /// Where the pictures go.
         dir: PathBuf,
     },
+}
+
+/// The APIs that are described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DescribedApi {
+    /// What build scripts, their jobs and watchers talk to.
+    #[default]
+    Script,
 }
 
 /// How to show a build.

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::cli::DescribedApi;
+
 use super::error::{Exit, UserError};
 
 /// Name, and text.
@@ -51,6 +53,14 @@ pub(super) fn help(topic: Option<&str>) -> Result<Exit, UserError> {
 /// `keys`.
 pub(super) fn keys() -> Result<Exit, UserError> {
     print(&crate::app::help::markdown(&crate::app::Bindings::default()))
+}
+
+/// `openapi`.
+pub(super) fn openapi(api: DescribedApi) -> Result<Exit, UserError> {
+    let document = match api {
+        DescribedApi::Script => crate::script_api::openapi(),
+    };
+    print(&format!("{document:#}\n"))
 }
 
 fn print(text: &str) -> Result<Exit, UserError> {

@@ -280,3 +280,20 @@ fn times_woken(pid: rustix::process::Pid) -> u64 {
         .and_then(|count| count.trim().parse().ok())
         .unwrap()
 }
+
+#[test]
+fn the_script_api_is_described_without_a_build() {
+    let project = Project::empty();
+    let printed = project.run(&["openapi"]).exits(0);
+    let document: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(
+        document["paths"]["/params"]["get"]["operationId"],
+        "get-params"
+    );
+    assert_eq!(
+        project.run(&["openapi", "script"]).exits(0).out,
+        printed.out
+    );
+    project.run(&["openapi", "other"]).exits(2);
+}
