@@ -229,3 +229,92 @@ fn malformed_bodies_never_break_the_service() {
         .unwrap();
     assert_eq!(runtime.block_on(script.get("/test")).status(), 200);
 }
+
+/// Maps with the keys that bodies have, and with values that these do not have.
+fn odd_maps() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "nil",
+        "true",
+        "-1",
+        "9e999",
+        "1N",
+        "2.50M",
+        "3/4",
+        "##NaN",
+        "\\a",
+        "\"\"",
+        "\"../x\"",
+        "\"a\\u0000b\"",
+        ":success",
+        ":job/end",
+        "sym",
+        "#inst \"2026-11-23T12:00:00.000-00:00\"",
+        "#error {}",
+        "()",
+        "#{}",
+        "{}",
+    ])
+    .prop_map(str::to_owned);
+    let value = leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("({})", items.join(" "))),
+            inner.clone().prop_map(|item| format!("#{{{item}}}")),
+            (inner.clone(), inner).prop_map(|(key, item)| format!("{{{key} {item}}}")),
+        ]
+    });
+    let keys = [
+        "type",
+        "time",
+        "sid",
+        "src",
+        "job-id",
+        "message",
+        "status",
+        "result",
+        "jobs",
+        "job",
+        "path",
+        "local-dir",
+    ];
+    prop::sample::subsequence(keys.to_vec(), 0..keys.len())
+        .prop_flat_map(move |keys| {
+            let values = prop::collection::vec(value.clone(), keys.len());
+            (Just(keys), values)
+        })
+        .prop_map(|(keys, values)| {
+            let pairs = keys.iter().zip(values);
+            let pairs: Vec<String> = pairs
+                .map(|(key, value)| format!(":{key} {value}"))
+                .collect();
+            format!("{{{}}}", pairs.join(" "))
+        })
+}
+
+#[test]
+fn edn_of_any_shape_is_answered_as_it_is_described() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let service = runtime.block_on(Service::start());
+    let script = service.script();
+    let mut runner = TestRunner::new(Config {
+        cases: 200,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    runner
+        .run(&odd_maps(), |body| {
+            // Whatever an event holds, it fails nobody.
+            let posted = runtime.block_on(script.post("/events", format!("[{body}]")));
+            prop_assert_eq!(posted.status(), 202, "{}", body);
+            for path in ["/artifact/a/x", "/artifact/x", "/cache/a/x", "/cache/x"] {
+                let status = runtime.block_on(script.put(path, body.clone())).status();
+                prop_assert!(status == 200 || status == 400, "{path} {body}: {status}");
+            }
+            Ok(())
+        })
+        .unwrap();
+}
