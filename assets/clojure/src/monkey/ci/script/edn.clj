@@ -170,7 +170,7 @@
       \return (.append out "\\return")
       (if (Character/isSurrogate (char c))
         (write-string out "?")
-        (do (.append out \\) (write-code-point out c))))))
+        (write-code-point out c)))))
 
 (declare write-value)
 
