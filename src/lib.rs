@@ -28,6 +28,7 @@
 //! | `engine` | one dispatcher per build, from checkout to `build/end`; stopping; the script child | leaves, `ports`, `wire`, `journal` |
 //! | `executors` | what runs container jobs: the host's shell, a fake for tests | leaves, `ports` |
 //! | `script` | script files → jobs, the scheduler, the embedded script host | leaves, `ports`, `wire`, `api_client` |
+//! | `hosts` | what runs a script: the choice, tools, command lines, our Clojure library, quick starts | leaves, `wire`, `engine` (its child command) |
 //! | `script_api` | the HTTP service for scripts and watchers: routes, tokens, scopes | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
 //! | `store` | the folders on disk: recordings, artifacts, caches, what builds there are | leaves, `ports`, `journal` |
@@ -55,6 +56,7 @@ pub mod domain;
 pub mod edn;
 pub mod engine;
 pub mod executors;
+pub mod hosts;
 pub mod journal;
 pub mod logs;
 pub mod ports;

@@ -77,6 +77,9 @@ pub enum Command {
     /// Run a build script: the child process of a build. Reads its orders from stdin.
     #[command(hide = true)]
     ScriptHost,
+    /// Become the Java that runs a `build.clj`: the child process of a build.
+    #[command(hide = true)]
+    LaunchClojure(LaunchArgs),
     /// Draw the pictures of the README from a recorded build.
     #[command(hide = true)]
     Screenshots {
@@ -115,9 +118,9 @@ pub enum RunnerChoice {
     Auto,
     /// This program: YAML, JSON, EDN.
     Embedded,
-    /// Babashka (not supported yet).
+    /// Babashka.
     Bb,
-    /// Clojure (not supported yet).
+    /// Clojure on the JVM: the official tool, or a plain Clojure jar.
     Clj,
 }
 
@@ -164,6 +167,11 @@ pub struct RunArgs {
     /// What loads and runs the script.
     #[arg(short, long, value_enum, default_value_t, value_name = "HOST")]
     pub runner: RunnerChoice,
+
+    /// Run the script with this version of MonkeyCI's own library instead of ours: with the
+    /// official Clojure tool or babashka, which fetch it.
+    #[arg(long, value_name = "VERSION")]
+    pub lib_version: Option<String>,
 
     /// What runs container jobs.
     #[arg(
@@ -217,10 +225,6 @@ pub struct RunArgs {
     #[arg(long)]
     pub no_clean: bool,
 
-    /// Serve the script API on loopback TCP too, for scripts that cannot open a Unix socket.
-    #[arg(long)]
-    pub api_tcp: bool,
-
     /// Print plain text instead of drawing.
     #[arg(long)]
     pub plain: bool,
@@ -239,6 +243,38 @@ impl RunArgs {
             (false, false) => Output::Auto,
         }
     }
+}
+
+/// Options of `launch-clojure`, which only this program itself types (`hosts::Launch`).
+#[derive(Debug, Clone, clap::Args)]
+pub struct LaunchArgs {
+    /// The Java.
+    #[arg(long)]
+    pub java: PathBuf,
+
+    /// Its version.
+    #[arg(long)]
+    pub java_version: String,
+
+    /// Clojure's jars.
+    #[arg(long = "jar")]
+    pub jars: Vec<PathBuf>,
+
+    /// The folder of our script library.
+    #[arg(long)]
+    pub library: PathBuf,
+
+    /// Make and use what lets it start fast.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// The class path of the script itself.
+    #[arg(long = "path")]
+    pub paths: Vec<PathBuf>,
+
+    /// What may be deleted at any time.
+    #[arg(long)]
+    pub cache: PathBuf,
 }
 
 /// Options of `demo`.

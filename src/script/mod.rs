@@ -2,7 +2,7 @@
 //! are scheduled, and the script host that is inside this program.
 //!
 //! It knows nothing of engines: the host is a child process and a client of the script
-//! API like any other script. Scripts in Clojure are for other hosts; here they are only
+//! API like any other script. Scripts in Clojure are for other hosts (`hosts`); here they are only
 //! noticed ([`Script::clojure`]).
 //!
 //! Start reading at [`load`], then [`Scheduler`] (pure), then [`host`].

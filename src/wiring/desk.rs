@@ -471,17 +471,20 @@ pub(super) fn open_recorded(
     Ok((Box::new(recording), info))
 }
 
+/// Said of a script that has to run to say what its jobs are.
+const CLOJURE: &str = "build.clj: which jobs it adds is known once it runs";
+
 /// The project as it is now.
 pub(super) fn look_at(dir: &Path) -> Project {
     let script_dir = dir.join(script::SCRIPT_DIR);
     let script = if script_dir.is_dir() {
         match script::load(&script_dir) {
-            Ok(script) if script.clojure => Script::Broken(local::NO_CLOJURE.to_owned()),
             Ok(script) => Script::Loaded {
-                warnings: script
-                    .faults
-                    .iter()
-                    .map(ToString::to_string)
+                warnings: (script.clojure.then(|| CLOJURE.to_owned()).into_iter())
+                    // What a build.clj adds may be what is missing.
+                    .chain(
+                        (script.faults.iter().filter(|_| !script.clojure)).map(ToString::to_string),
+                    )
                     .chain(script.warnings)
                     .collect(),
                 jobs: script.jobs,

@@ -1,22 +1,23 @@
 //! Starting a build of this machine: from checked options to a running engine with its
 //! script API served and its script child about to start.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{BuildArgs, ExecutorChoice, RunArgs, RunnerChoice};
-use crate::domain::{GitInfo, JobId, Sid, stable_hash};
+use crate::cli::{BuildArgs, ExecutorChoice, RunArgs};
+use crate::domain::{GitInfo, JobId, Sid, TuiEvent, stable_hash};
 use crate::edn::{Map, Value};
 use crate::engine::{
-    Approvals, BuildPlan, BuildSummary, ChildCommand, Engine, EngineHandle, Limits, masks::Masks,
+    Approvals, BuildPlan, BuildSummary, Engine, EngineHandle, Limits, masks::Masks,
 };
 use crate::executors::{HostExecutor, HostOptions, scratch_name};
+use crate::hosts::HostChild;
 use crate::ports::{Checkout, Clock, Executor, SystemClock};
 use crate::script;
 use crate::script_api::{self, Api, Keys, Listeners, Scope, Settings};
@@ -24,6 +25,7 @@ use crate::store::{BuildFolder, FolderBlobs, Home};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::error::UserError;
+use super::host::{self, HostOrders, Prepared};
 use super::params::FixedParams;
 
 /// How long a job that is to stop may take to do so.
@@ -32,10 +34,6 @@ const JOB_GRACE: Duration = Duration::from_secs(10);
 pub(super) const LARGEST_BLOB: u64 = 8 << 30;
 /// Tokens outlive any build: 6 hours for the longest job, and some more.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
-
-/// Said about a script that this version cannot run.
-pub(super) const NO_CLOJURE: &str = "build.clj needs a Clojure or babashka host, which this version \
-    does not have yet: it runs build.yaml, build.yml, build.json and build.edn";
 
 /// What a user wants built; options are checked, nothing has been touched yet.
 #[derive(Debug, Clone)]
@@ -162,10 +160,16 @@ async fn set_up(
             UserError::of(&error).message
         ));
     }
-    match prepare_script(checkout.dir(), run) {
-        Ok(said) => remarks.extend(said),
-        Err(why) => drop(refusal.get_or_insert(why)),
-    }
+    let prepared = match host::prepare(checkout.dir(), run) {
+        Ok(mut prepared) => {
+            remarks.append(&mut prepared.remarks);
+            Some(prepared)
+        }
+        Err(why) => {
+            refusal.get_or_insert(why);
+            None
+        }
+    };
     let checkout = Arc::new(checkout);
     let git = checkout.describe();
 
@@ -175,8 +179,9 @@ async fn set_up(
     let watch_token = keys.mint(&sid, Scope::watcher(), TOKEN_LIFETIME);
     masks.add([script_token.expose_secret(), watch_token.expose_secret()]);
 
+    let build_map = build_map(&sid, &dir, git.as_ref(), request.source);
     let plan = BuildPlan {
-        build_map: build_map(&sid, &dir, git.as_ref(), request.source),
+        build_map: build_map.clone(),
         journal: Some(folder.journal.clone()),
         logs_dir: folder.logs.clone(),
         checkout: Arc::clone(&checkout) as Arc<dyn Checkout>,
@@ -198,6 +203,10 @@ async fn set_up(
         sid: sid.clone(),
     };
     let (engine, handle) = Engine::new(plan).map_err(|error| UserError::of(&error))?;
+    if let Some(Prepared { chosen, .. }) = &prepared {
+        let name = chosen.host.name().to_owned();
+        handle.note(None, TuiEvent::Host { name }, Some(chosen.reason.clone()));
+    }
 
     let runtime = home.runtime(&sid).map_err(|error| UserError::of(&error))?;
     runtime.create().map_err(|error| UserError::of(&error))?;
@@ -207,20 +216,16 @@ async fn set_up(
     unix.write_watch_token(&watch_token).map_err(|error| {
         UserError::new(format!("cannot write a token for other shells: {error}"))
     })?;
-    let tcp = if run.api_tcp {
-        let listener = script_api::bind_loopback()
-            .await
-            .map_err(|error| UserError::new(format!("cannot listen on loopback: {error}")))?;
-        let url = listener
-            .local_addr()
-            .map(|address| format!("http://{address}"))
-            .and_then(|url| std::fs::write(runtime.dir.join("api.url"), url));
-        url.map_err(|error| {
-            UserError::new(format!("cannot tell where the script API is: {error}"))
-        })?;
-        Some(listener)
-    } else {
-        None
+    let (tcp, url) = match loopback(&runtime.dir.join("api.url")).await {
+        Ok((listener, url)) => (Some(listener), Some(url)),
+        Err(error) => {
+            // Our own script library does without.
+            handle.warn(
+                None,
+                format!("the script API cannot be served on loopback TCP: {error}"),
+            );
+            (None, None)
+        }
     };
     let socket = unix.path().to_owned();
     let shutdown = CancellationToken::new();
@@ -231,18 +236,25 @@ async fn set_up(
         shutdown.clone(),
     ));
 
-    let child = script_host(&ScriptHostOrders {
+    let orders = HostOrders {
         socket,
+        url,
         token: script_token.expose_secret(),
         sid: &sid,
+        build: &build_map,
         checkout_dir: checkout.dir(),
-        jobs: &run.jobs,
-        env: &run.env,
-    })?;
+        run,
+        private: &runtime.dir,
+        cache: home.cache(),
+    };
+    let HostChild { command, remarks } = orders.child(prepared.as_ref())?;
+    for remark in remarks {
+        handle.warn(None, remark);
+    }
     let summary = tokio::spawn(async move {
         // Keeps the checkout's temporary worktree until nothing works in it any more.
         let _checkout = checkout;
-        let summary = engine.run(child).await;
+        let summary = engine.run(command).await;
         api.close();
         shutdown.cancel();
         // A service that failed has nothing left to serve.
@@ -256,6 +268,14 @@ async fn set_up(
         folder,
         summary,
     })
+}
+
+/// Listens on loopback TCP, and notes where in a file.
+async fn loopback(note: &Path) -> std::io::Result<(TcpListener, String)> {
+    let listener = script_api::bind_loopback().await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    std::fs::write(note, &url)?;
+    Ok((listener, url))
 }
 
 /// Where jobs work, a folder a build.
@@ -300,41 +320,6 @@ pub(super) fn repo_id(dir: &Path) -> String {
         // As there, eight digits tell two folders of one name apart.
         format!("{}-{:08x}", name.as_deref().unwrap_or("root"), hash >> 32)
     })
-}
-
-/// Says what is to be known before the script child is started: what stands against it, or
-/// what is odd about it.
-fn prepare_script(dir: &Path, run: &RunArgs) -> Result<Vec<String>, String> {
-    match run.runner {
-        RunnerChoice::Auto | RunnerChoice::Embedded => {}
-        RunnerChoice::Bb | RunnerChoice::Clj => {
-            return Err(
-                "this version has no Clojure and no babashka host yet: it runs build.yaml, \
-                 build.yml, build.json and build.edn"
-                    .to_owned(),
-            );
-        }
-    }
-    let script = script::load(&dir.join(script::SCRIPT_DIR)).map_err(|error| error.full_text())?;
-    if script.clojure {
-        return Err(NO_CLOJURE.to_owned());
-    }
-    let approved = run.unblock.iter().filter(|id| *id != "all");
-    for id in run.jobs.iter().chain(approved) {
-        if !script.jobs.iter().any(|job| job.id.as_str() == id) {
-            let known: Vec<String> = script.jobs.iter().map(|job| job.id.to_string()).collect();
-            return Err(format!(
-                "there is no job \"{id}\"; the script has: {}",
-                known.join(", ")
-            ));
-        }
-    }
-    let mut said: Vec<String> = script.faults.iter().map(ToString::to_string).collect();
-    if run.strict && !said.is_empty() {
-        return Err(format!("refused with --strict: {}", said.join("; ")));
-    }
-    said.extend(script.warnings);
-    Ok(said)
 }
 
 fn choose_executor(choice: ExecutorChoice) -> Result<(), String> {
@@ -423,43 +408,6 @@ fn job_env(sid: &Sid, git: Option<&GitInfo>) -> Vec<(String, String)> {
         }
     }
     env
-}
-
-struct ScriptHostOrders<'a> {
-    socket: PathBuf,
-    token: &'a str,
-    sid: &'a Sid,
-    checkout_dir: &'a Path,
-    jobs: &'a [String],
-    env: &'a [String],
-}
-
-/// The embedded script host: this very program, as a child with a scrubbed environment. Its
-/// orders go through stdin, where no process list shows them.
-fn script_host(orders: &ScriptHostOrders<'_>) -> Result<ChildCommand, UserError> {
-    let program = std::env::current_exe()
-        .map_err(|error| UserError::new(format!("cannot find this program's own file: {error}")))?;
-    let script_dir = orders.checkout_dir.join(script::SCRIPT_DIR);
-    let config = script::host::HostConfig {
-        socket: orders.socket.clone(),
-        token: orders.token.to_owned().into(),
-        sid: orders.sid.clone(),
-        script_dir: script_dir.clone(),
-        checkout_dir: orders.checkout_dir.to_owned(),
-        filter: orders.jobs.iter().map(JobId::new).collect(),
-    };
-    let cwd = if script_dir.is_dir() {
-        script_dir
-    } else {
-        orders.checkout_dir.to_owned()
-    };
-    Ok(ChildCommand {
-        program,
-        args: vec![OsString::from("script-host")],
-        env: crate::process::scrubbed_env(orders.env),
-        cwd,
-        stdin: config.to_line().into_bytes(),
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The composition root: turns what was typed into checked options, builds the edges, and
 //! lets them meet.
 //!
-//! [`run`] is the program. `local.rs` starts a build, `screen.rs` shows it, `report.rs`
+//! [`run`] is the program. `local.rs` starts a build, `host.rs` its script's host, `screen.rs` shows it, `report.rs`
 //! prints it, `desk.rs` carries out what the app asks for, `history.rs` has the commands
 //! over recorded builds, `error.rs` decides exit statuses.
 
@@ -18,6 +18,7 @@ mod demo;
 mod desk;
 mod error;
 mod history;
+mod host;
 mod local;
 mod log_desk;
 mod pages;
@@ -114,6 +115,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
         Some(Command::Help { topic }) => pages::help(topic.as_deref()),
         Some(Command::Openapi { api }) => pages::openapi(api),
         Some(Command::ScriptHost) => Ok(script_host()),
+        Some(Command::LaunchClojure(args)) => Ok(host::launch(args)),
         Some(Command::Screenshots { from, dir }) => screenshots::draw(&from, &dir),
     }
 }

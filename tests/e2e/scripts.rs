@@ -74,10 +74,10 @@ fn an_empty_script_is_said_to_be_empty() {
 }
 
 #[test]
-fn a_clojure_script_is_refused_with_a_sentence() {
+fn a_clojure_script_is_refused_by_the_embedded_host_with_a_sentence() {
     Project::empty()
         .file(".monkeyci/build.clj", "(ns build)\n[]")
-        .build(&[])
+        .build(&["--runner", "embedded"])
         .exits(2)
         .says("build.clj needs a Clojure or babashka host");
 }

@@ -202,7 +202,7 @@ async fn load_script(config: &HostConfig) -> Result<Script, HostError> {
         .map_err(|error| HostError::Internal(error.to_string()))??;
     if script.clojure {
         return Err(HostError::Script(
-            "build.clj needs a Clojure or babashka host, which this version does not have yet"
+            "build.clj needs a Clojure or babashka host: this one runs declarative files"
                 .to_owned(),
         ));
     }
