@@ -5,9 +5,12 @@
 //! stdin all the while; nothing here reads it.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use super::quick;
 
 /// The namespace that runs a script.
 pub(super) const MAIN: &str = "monkey.ci.script.main";
@@ -58,44 +61,66 @@ impl Launch {
         }
         args
     }
+}
 
-    /// The flags of every Java that is started here.
-    pub(super) fn flags() -> [&'static str; 9] {
-        [
-            // What the virtual machine itself has to say is no business of the script's log,
-            // but for errors.
-            "-Xlog:disable",
-            "-Xlog:all=error:stderr",
-            "-XX:+UseSerialGC",
-            "-XX:-UsePerfData",
-            "-Dfile.encoding=UTF-8",
-            "-Dsun.stdout.encoding=UTF-8",
-            "-Dsun.stderr.encoding=UTF-8",
-            "-Djava.awt.headless=true",
-            // The place of an error, without a file that nobody removes.
-            "-Dclojure.main.report=none",
-        ]
-    }
+/// The flags of every Java that is started here.
+pub(super) fn flags() -> [&'static str; 10] {
+    [
+        // What the virtual machine itself has to say is no business of the script's log, but
+        // for errors.
+        "-Xlog:disable",
+        "-Xlog:all=error:stderr",
+        "-XX:+UseSerialGC",
+        // Half the processor time at the start; long computations take half as long again.
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
+        "-Dfile.encoding=UTF-8",
+        "-Dsun.stdout.encoding=UTF-8",
+        "-Dsun.stderr.encoding=UTF-8",
+        "-Djava.awt.headless=true",
+        // The place of an error, without a file that nobody removes.
+        "-Dclojure.main.report=none",
+    ]
 }
 
 /// Becomes the script's Java; returns only when that fails, with a sentence.
 pub fn launch(launch: &Launch) -> String {
-    let library = launch.library.join("src");
-    let class_path = class_path(
-        launch
-            .jars
-            .iter()
-            .map(PathBuf::as_path)
-            .chain([library.as_path()])
-            .chain(launch.paths.iter().map(PathBuf::as_path)),
-    );
-    let error = Command::new(&launch.java)
-        .args(Launch::flags())
+    let quick = launch.quick.then(|| quick::prepare(launch, &mut say));
+    let mut command = Command::new(&launch.java);
+    command.args(flags());
+    let library = match quick {
+        Some(Ok(quick)) => {
+            if let Some(archive) = quick.archive {
+                let mut option = OsString::from("-XX:SharedArchiveFile=");
+                option.push(archive);
+                command.arg("-Xshare:auto").arg(option);
+            }
+            quick.jar
+        }
+        Some(Err(why)) => {
+            say(&format!(
+                "warning: {why}: the script library starts from its sources"
+            ));
+            launch.library.join("src")
+        }
+        None => launch.library.join("src"),
+    };
+    let parts = (launch.jars.iter().map(PathBuf::as_path))
+        .chain([library.as_path()])
+        .chain(launch.paths.iter().map(PathBuf::as_path));
+    let error = command
         .arg("-cp")
-        .arg(class_path)
+        .arg(class_path(parts))
         .args(["clojure.main", "-m", MAIN])
         .exec();
     format!("cannot start {}: {error}", launch.java.display())
+}
+
+/// Says something in the script's log: not on stderr, whose last words are taken for the
+/// reason when a script fails.
+fn say(text: &str) {
+    // Whoever reads the log has gone: so has the build.
+    let _ = writeln!(std::io::stdout(), "monkeyci-tui: {text}");
 }
 
 /// Paths as Java wants them.

@@ -39,6 +39,14 @@ pub(super) fn version() -> u64 {
     stable_hash(&all)
 }
 
+/// The namespaces of the library.
+pub(super) fn namespaces() -> impl Iterator<Item = String> {
+    FILES.iter().filter_map(|(path, _)| {
+        let name = path.strip_prefix("src/")?.strip_suffix(".clj")?;
+        Some(name.replace('/', ".").replace('_', "-"))
+    })
+}
+
 /// Writes the library into the cache and returns its folder. One that is there is used as it
 /// is, if nobody has changed it; two programs may do this at once.
 pub(super) fn extract(cache: &Path) -> Result<PathBuf, HostError> {

@@ -23,6 +23,8 @@ mod commands;
 mod config;
 mod launch;
 mod library;
+mod quick;
+mod run;
 mod tools;
 
 pub use choice::{Chosen, Host, Runner, ScriptFiles, Wish, choose};

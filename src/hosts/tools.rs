@@ -4,11 +4,11 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::Duration;
 
 use super::HostError;
+use super::run::run;
 
 /// Oldest Java that our script library runs on: its sockets came with 16, and 17 is the
 /// first version after it that is kept up.
@@ -300,8 +300,8 @@ fn is_official(program: &Path) -> bool {
             return false;
         }
     }
-    let described = ask(Command::new(program).arg("-Sdescribe"), PATIENCE);
-    described.is_some_and(|(said, _)| said.trim_start().starts_with("{:version"))
+    run(Command::new(program).arg("-Sdescribe"), PATIENCE)
+        .is_ok_and(|ended| ended.out.trim_start().starts_with("{:version"))
 }
 
 /// The version of a Java: from the file that comes with it, which costs nothing, else by
@@ -316,8 +316,8 @@ fn java_version(program: &Path) -> Option<String> {
     });
     noted.or_else(|| {
         // `openjdk version "17.0.15" 2025-04-15`, on stderr.
-        let (_, said) = ask(Command::new(program).arg("-version"), PATIENCE)?;
-        said.split('"').nth(1).map(str::to_owned)
+        let ended = run(Command::new(program).arg("-version"), PATIENCE).ok()?;
+        ended.err.split('"').nth(1).map(str::to_owned)
     })
 }
 
@@ -328,43 +328,4 @@ fn major(version: &str) -> Option<u32> {
         1 => parts.next()?.parse().ok(),
         number => Some(number),
     }
-}
-
-/// What a program writes to its stdout and stderr; nothing when it takes too long.
-fn ask(command: &mut Command, limit: Duration) -> Option<(String, String)> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .ok()?;
-    let (sender, said) = mpsc::channel();
-    let outputs: [Box<dyn Read + Send>; 2] = [
-        Box::new(child.stdout.take()?.take(LONGEST_LOOK)),
-        Box::new(child.stderr.take()?.take(LONGEST_LOOK)),
-    ];
-    for (number, mut output) in outputs.into_iter().enumerate() {
-        let sender = sender.clone();
-        std::thread::spawn(move || {
-            let mut text = Vec::new();
-            // What was read before something went wrong is the answer; nobody may be waiting.
-            let _ = output.read_to_end(&mut text);
-            let _ = sender.send((number, String::from_utf8_lossy(&text).into_owned()));
-        });
-    }
-    let mut answers = [String::new(), String::new()];
-    for _ in 0..2 {
-        let Ok((number, text)) = said.recv_timeout(limit) else {
-            // One that has ended meanwhile needs no signal.
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        };
-        answers[number] = text;
-    }
-    // Both outputs are closed: it is about to end, and what it says counts either way.
-    let _ = child.kill();
-    let _ = child.wait();
-    let [out, err] = answers;
-    Some((out, err))
 }
