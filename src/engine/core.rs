@@ -24,6 +24,7 @@ use crate::domain::{
 use crate::edn::{Map, Value};
 use crate::ports::{Control, JobOutcome, JobReport};
 
+use super::filter::Filter;
 use super::orders::{Approvals, BuildSummary, ChildExit, Input, Limits, Output};
 use super::stop::StopReason;
 
@@ -58,6 +59,7 @@ pub struct Core {
     sid: Sid,
     limits: Limits,
     approvals: Approvals,
+    filter: Filter,
     child: Child,
     exit: Option<ChildExit>,
     /// Container jobs whose turn has not come.
@@ -91,6 +93,7 @@ impl Core {
             sid,
             limits,
             approvals,
+            filter: Filter::default(),
             child: Child::NotStarted,
             exit: None,
             waiting: VecDeque::new(),
@@ -111,6 +114,14 @@ impl Core {
             over: false,
             out: Vec::new(),
         }
+    }
+
+    /// Runs only these jobs and what they need, whatever the script queues; all when there is
+    /// none.
+    #[must_use]
+    pub fn only(mut self, jobs: Vec<JobId>) -> Self {
+        self.filter = Filter::new(jobs);
+        self
     }
 
     /// The build as posted: unmasked, for the engine's own use.
@@ -257,7 +268,10 @@ impl Core {
                 StopReason::Canceled => Some("canceled".to_owned()),
                 StopReason::Terminated => Some("canceled: the program was asked to end".to_owned()),
                 StopReason::Interrupted => Some("canceled with Ctrl-c".to_owned()),
-                StopReason::Stalled | StopReason::TimedOut | StopReason::Broken => None,
+                StopReason::Stalled
+                | StopReason::TimedOut
+                | StopReason::Broken
+                | StopReason::Refused => None,
             };
             return (reason.status(), why.or_else(|| self.failure.clone()));
         }
@@ -302,6 +316,10 @@ impl Core {
     fn posted(&mut self, now: Millis, events: Vec<Event>) {
         self.last_word = now;
         for mut event in events {
+            if self.stop == Some(StopReason::Refused) {
+                // Nothing of it may look as if it had run.
+                return;
+            }
             if let EventKind::ScriptStart { jobs } = &mut event.kind {
                 let named = jobs.len();
                 jobs.retain(|job| !is_too_long(&job.id));
@@ -332,7 +350,17 @@ impl Core {
                 .and_then(|id| self.build.job(id))
                 .map(|job| job.phase);
             let kind = self.posted_kind(&event);
+            let learned = match &event.kind {
+                EventKind::ScriptStart { jobs } => self.filter.learn(jobs),
+                _ => Ok(()),
+            };
             self.append(now, event);
+            if let Err(why) = learned {
+                self.failure.get_or_insert(why);
+                if self.stop.is_none() {
+                    self.stop(now, StopReason::Refused);
+                }
+            }
             match kind {
                 Posted::Initializing => self.script_heard = true,
                 Posted::Queued => self.any_job_queued = true,
@@ -417,6 +445,11 @@ impl Core {
     // ------------------------------------------------------------ container jobs
 
     fn hand_over(&mut self, now: Millis, job: Box<Job>) {
+        if self.filter.leaves_out(&job.id) {
+            let why = result_of(None, Some("left out by --job"));
+            self.executed(now, &job.id, JobStatus::Skipped, why);
+            return;
+        }
         if self.stop.is_some() || self.build.canceled {
             self.executed(now, &job.id, JobStatus::Canceled, Map::new());
             return;
@@ -543,7 +576,10 @@ impl Core {
             .build
             .job(id)
             .is_some_and(|job| job.phase == Phase::Blocked && !job.unblocked);
-        if blocked && (self.approvals.all || self.approvals.ids.contains(id)) {
+        // One that is left out has nothing to approve, and must not hold up the script.
+        let approved =
+            self.approvals.all || self.approvals.ids.contains(id) || self.filter.leaves_out(id);
+        if blocked && approved {
             self.emit(now, Event::of_job(id, EventKind::JobUnblocked));
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use crate::domain::{Event, EventKind, Millis, Sid};
+use crate::domain::{Event, EventKind, JobId, Millis, Sid};
 use crate::edn::{Map, Value};
 use crate::journal::{Journal, JournalError};
 use crate::ports::{BlobKey, BlobStore, Checkout, Clock, Executor, JobReport, ParamSource, chain};
@@ -55,6 +55,9 @@ pub struct BuildPlan {
     pub limits: Limits,
     /// What to do about blocked jobs.
     pub approvals: Approvals,
+    /// For a script that cannot be told so: run only these jobs and what they need, all when
+    /// it is empty.
+    pub only: Vec<JobId>,
     /// Time between TERM and KILL for a job that is to stop.
     pub job_grace: Duration,
     /// What must never be written.
@@ -120,7 +123,8 @@ impl Engine {
             plan.sid.clone(),
             plan.limits.clone(),
             plan.approvals.clone(),
-        );
+        )
+        .only(plan.only.clone());
         let now = plan.clock.now();
         let begun = core.begin(now, plan.build_map.clone());
         let mut engine = Self {
@@ -138,6 +142,12 @@ impl Engine {
         });
         engine.record(now, events.collect())?;
         Ok((engine, handle))
+    }
+
+    /// Has the build end at once with this reason, unless it has one already. Before
+    /// [`Engine::run`].
+    pub fn refuse(&mut self, reason: String) {
+        self.plan.refusal.get_or_insert(reason);
     }
 
     /// Runs the build to its end. When this returns, nothing of the build runs any more and
@@ -520,6 +530,7 @@ mod tests {
             job_env: Vec::new(),
             limits: Limits::default(),
             approvals: Approvals::default(),
+            only: Vec::new(),
             job_grace: Duration::from_secs(10),
             masks: Masks::default(),
             remarks: Vec::new(),

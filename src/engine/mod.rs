@@ -4,6 +4,7 @@
 //! - [`core`]: the rules, without any waiting. One message in, orders out.
 //! - [`Engine::run`] in `dispatcher.rs`: the loop that feeds the core and carries out its
 //!   orders. Start reading there.
+//! - `filter.rs`: `--job` for scripts that know no filter.
 //! - `units.rs`: a running container job; `child.rs`: the script child; `logbook.rs`: logs
 //!   on their way to disk; [`masks`]: what keeps secrets out of everything written.
 //! - [`EngineHandle`]: what others may do with a running build; [`LocalSource`]: the same
@@ -15,6 +16,7 @@
 mod child;
 pub mod core;
 mod dispatcher;
+mod filter;
 mod handle;
 mod logbook;
 pub mod masks;

@@ -9,6 +9,7 @@
 //! Stalled  │ TERM, KILL; the build is :error   ″
 //! TimedOut │ ″                                 ″
 //! Broken   │ ″                                 ″
+//! Refused  │ ″                                 ″
 //! ```
 //!
 //! The first reason decides how the build ends; later ones only make it end sooner, but
@@ -33,11 +34,13 @@ pub enum StopReason {
     TimedOut,
     /// The engine cannot go on: the disk is full, the journal cannot be written.
     Broken,
+    /// The script cannot do what the build was asked for.
+    Refused,
 }
 
 impl StopReason {
     /// Every reason, for tests of every pair.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Blocked,
         Self::Canceled,
         Self::Terminated,
@@ -45,11 +48,15 @@ impl StopReason {
         Self::Stalled,
         Self::TimedOut,
         Self::Broken,
+        Self::Refused,
     ];
 
     /// True when the build ends as canceled; else it ends as an error.
     pub fn cancels(self) -> bool {
-        !matches!(self, Self::Stalled | Self::TimedOut | Self::Broken)
+        !matches!(
+            self,
+            Self::Stalled | Self::TimedOut | Self::Broken | Self::Refused
+        )
     }
 
     /// True when a person asked for it.

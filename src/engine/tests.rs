@@ -878,3 +878,62 @@ proptest! {
         }
     }
 }
+
+/// A script that knows no filter names the jobs: `a` needs `b`, `c` and `d` nobody asked for.
+fn start_filtered(wanted: &[&str], c_is: JobKind) -> Rig {
+    let mut rig = Rig::running();
+    let wanted = wanted.iter().map(JobId::new).collect();
+    rig.core = rig.core.only(wanted);
+    let mut jobs = ["a", "b", "c", "d"].map(job);
+    jobs[0].dependencies = vec!["b".into()];
+    jobs[2].kind = c_is;
+    let queued = |id| {
+        let job = Some(Box::new(job(id)));
+        [
+            (id, EventKind::JobQueued { job: None }),
+            (id, EventKind::ContainerJobQueued { job, dek: None }),
+        ]
+    };
+    let mut posts = vec![("", EventKind::ScriptStart { jobs: jobs.into() })];
+    posts.extend(queued("b"));
+    posts.extend(queued("c"));
+    rig.post(posts);
+    rig
+}
+
+#[test]
+fn what_nobody_asked_for_is_answered_as_skipped() {
+    let mut rig = start_filtered(&["a"], JobKind::Container);
+    assert_eq!(rig.started(), ["b"]);
+    let answer = rig
+        .events()
+        .into_iter()
+        .find(|event| event.job_id == Some("c".into()) && event.type_name() == "job/executed");
+    let EventKind::JobExecuted { status, .. } = &answer.unwrap().kind else {
+        panic!("another event")
+    };
+    assert_eq!(status, &Some(JobStatus::Skipped));
+    // Nobody would approve it, and the script would wait for it.
+    rig.post(vec![("d", EventKind::JobBlocked)]);
+    assert_eq!(rig.types_of("d"), ["job/blocked", "job/unblocked"]);
+}
+
+#[test]
+fn a_filter_that_an_action_would_ignore_ends_the_build_before_anything_is_queued() {
+    for (wanted, kind, word) in [
+        (&["a"], JobKind::Action, "action job \"c\""),
+        (&["x"], JobKind::Container, "no job \"x\""),
+    ] {
+        let mut rig = start_filtered(wanted, kind);
+        assert_eq!(rig.count(&Output::TerminateChild), 1);
+        assert!(rig.started().is_empty());
+        rig.post(vec![("c", EventKind::JobQueued { job: None })]);
+        rig.exit(143);
+        let summary = rig.summary().unwrap();
+        assert_eq!(summary.status, BuildStatus::Error);
+        assert!(!summary.any_job_queued);
+        let message = summary.message.as_ref().unwrap();
+        assert!(message.contains(word), "{message}");
+        assert_eq!(rig.types_of("c"), ["job/skipped"]);
+    }
+}

@@ -179,3 +179,7 @@ fn chosen(host: Host, reason: impl Into<String>) -> Chosen {
         reason: reason.into(),
     }
 }
+
+#[cfg(test)]
+#[path = "choice_tests.rs"]
+mod tests;

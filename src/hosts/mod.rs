@@ -22,7 +22,9 @@ mod choice;
 mod commands;
 mod config;
 mod launch;
+mod leftovers;
 mod library;
+mod merge;
 mod quick;
 mod run;
 mod tools;
@@ -30,6 +32,7 @@ mod tools;
 pub use choice::{Chosen, Host, Runner, ScriptFiles, Wish, choose};
 pub use commands::{HostChild, Orders};
 pub use launch::{Launch, launch};
+pub use leftovers::Leftovers;
 pub use tools::Tools;
 
 /// Why a script cannot be run here, as a sentence that says what to do.

@@ -39,6 +39,8 @@ pub struct Tools {
     pub jars: Option<OsString>,
     /// The folder with the system's jars.
     pub system_jars: PathBuf,
+    /// `CLJ_CONFIG`, else `XDG_CONFIG_HOME/clojure`: where the official tool looks first.
+    pub config: Option<PathBuf>,
     /// `MONKEYCI_TUI_CLOJURE_LIBRARY`: a folder like `assets/clojure`, used as it is instead
     /// of the script library inside this program, for those who work on it.
     pub library: Option<PathBuf>,
@@ -75,11 +77,20 @@ impl Tools {
             home: set("HOME").map(PathBuf::from),
             jars: set(JAR_VARIABLE),
             system_jars: "/usr/share/java".into(),
+            config: set("CLJ_CONFIG")
+                .map(PathBuf::from)
+                .or_else(|| set("XDG_CONFIG_HOME").map(|dir| PathBuf::from(dir).join("clojure"))),
             library: set(LIBRARY_VARIABLE).map(|dir| {
                 let dir = PathBuf::from(dir);
                 std::path::absolute(&dir).unwrap_or(dir)
             }),
         }
+    }
+
+    /// The folder with the user's own `deps.edn`, as the official tool finds it.
+    pub(super) fn clojure_config(&self) -> Option<PathBuf> {
+        let own = || Some(self.home.as_ref()?.join(".clojure"));
+        self.config.clone().or_else(own)
     }
 
     /// A program on the `PATH`.

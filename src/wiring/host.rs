@@ -19,8 +19,8 @@ use super::error::{Exit, UserError};
 pub(super) struct Prepared {
     /// The host and why it was chosen.
     pub(super) chosen: Chosen,
-    /// A script library to use instead of the one inside this program.
-    library: Option<PathBuf>,
+    /// Where it was found.
+    tools: Tools,
     /// The jobs of the declarative files.
     declared: Vec<Job>,
     /// What is odd about the script.
@@ -48,7 +48,7 @@ pub(super) fn prepare(dir: &Path, run: &RunArgs) -> Result<Prepared, String> {
     remarks.extend(script.warnings);
     Ok(Prepared {
         chosen,
-        library: tools.library,
+        tools,
         declared: script.jobs,
         remarks,
     })
@@ -99,19 +99,17 @@ pub(super) struct HostOrders<'a> {
 
 impl HostOrders<'_> {
     /// How the script child is started. Its orders are where no process list shows them.
-    pub(super) fn child(&self, prepared: Option<&Prepared>) -> Result<HostChild, UserError> {
-        let own_program = std::env::current_exe().map_err(|error| {
-            UserError::new(format!("cannot find this program's own file: {error}"))
-        })?;
-        match prepared {
-            Some(prepared) if prepared.chosen.host != Host::Embedded => self
-                .clojure(&own_program, prepared)
-                .map_err(|error| UserError::of(&error)),
-            // A build that is refused never starts what this describes.
-            _ => Ok(HostChild {
-                command: self.embedded(own_program),
-                remarks: Vec::new(),
-            }),
+    /// Blocks. What stands against it is a sentence.
+    pub(super) fn child(
+        &self,
+        own_program: &Path,
+        prepared: &Prepared,
+    ) -> Result<HostChild, String> {
+        match prepared.chosen.host {
+            Host::Embedded => Ok(self.embedded(own_program)),
+            _ => self
+                .clojure(own_program, prepared)
+                .map_err(|error| UserError::of(&error).message),
         }
     }
 
@@ -135,13 +133,13 @@ impl HostOrders<'_> {
             private: self.private,
             cache: self.cache,
             own_program,
-            library: prepared.library.as_deref(),
+            tools: &prepared.tools,
         };
         orders.child(&prepared.chosen.host)
     }
 
     /// The embedded script host: this very program, as a child with a scrubbed environment.
-    fn embedded(&self, program: PathBuf) -> ChildCommand {
+    pub(super) fn embedded(&self, program: &Path) -> HostChild {
         let script_dir = self.checkout_dir.join(script::SCRIPT_DIR);
         let config = script::host::HostConfig {
             socket: self.socket.clone(),
@@ -156,13 +154,14 @@ impl HostOrders<'_> {
         } else {
             self.checkout_dir.to_owned()
         };
-        ChildCommand {
-            program,
+        let command = ChildCommand {
+            program: program.to_owned(),
             args: vec![OsString::from("script-host")],
             env: crate::process::scrubbed_env(&self.run.env),
             cwd,
             stdin: config.to_line().into_bytes(),
-        }
+        };
+        command.into()
     }
 }
 

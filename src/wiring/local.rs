@@ -196,13 +196,18 @@ async fn set_up(
             ..Limits::default()
         },
         approvals: approvals(run, request.attended),
+        // Our own library filters by itself.
+        only: match run.lib_version {
+            Some(_) => run.jobs.iter().map(JobId::new).collect(),
+            None => Vec::new(),
+        },
         job_grace: JOB_GRACE,
         masks,
         remarks,
         refusal,
         sid: sid.clone(),
     };
-    let (engine, handle) = Engine::new(plan).map_err(|error| UserError::of(&error))?;
+    let (mut engine, handle) = Engine::new(plan).map_err(|error| UserError::of(&error))?;
     if let Some(Prepared { chosen, .. }) = &prepared {
         let name = chosen.host.name().to_owned();
         handle.note(None, TuiEvent::Host { name }, Some(chosen.reason.clone()));
@@ -247,7 +252,21 @@ async fn set_up(
         private: &runtime.dir,
         cache: home.cache(),
     };
-    let HostChild { command, remarks } = orders.child(prepared.as_ref())?;
+    let own_program = std::env::current_exe()
+        .map_err(|error| UserError::new(format!("cannot find this program's own file: {error}")))?;
+    let child = match &prepared {
+        Some(prepared) => orders.child(&own_program, prepared),
+        // It is refused, and never starts what this describes.
+        None => Ok(orders.embedded(&own_program)),
+    };
+    let HostChild {
+        command,
+        remarks,
+        leftovers,
+    } = child.unwrap_or_else(|why| {
+        engine.refuse(why);
+        orders.embedded(&own_program)
+    });
     for remark in remarks {
         handle.warn(None, remark);
     }
@@ -255,6 +274,7 @@ async fn set_up(
         // Keeps the checkout's temporary worktree until nothing works in it any more.
         let _checkout = checkout;
         let summary = engine.run(command).await;
+        leftovers.remove();
         api.close();
         shutdown.cancel();
         // A service that failed has nothing left to serve.
