@@ -15,7 +15,7 @@ use crate::api_client::WatchSource;
 use crate::app::{
     BuildInfo, BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
 };
-use crate::cli::ExecutorChoice;
+use crate::cli::{ExecutorChoice, RunnerChoice};
 use crate::domain::{BlobKind, Event, Sid};
 use crate::engine::{BuildSummary, EngineHandle, LocalSource, StopReason};
 use crate::ports::{BlobKey, BlobStore, BuildSource, Control};
@@ -528,6 +528,15 @@ fn command_line(request: &BuildRequest) -> String {
     });
     if request.run.executor == ExecutorChoice::Host {
         words.push("--executor host".to_owned());
+    }
+    match request.run.runner {
+        RunnerChoice::Auto => {}
+        RunnerChoice::Embedded => words.push("--runner embedded".to_owned()),
+        RunnerChoice::Bb => words.push("--runner bb".to_owned()),
+        RunnerChoice::Clj => words.push("--runner clj".to_owned()),
+    }
+    if let Some(version) = &request.run.lib_version {
+        words.push(format!("--lib-version {}", quoted(version)));
     }
     if let Some(revision) = &request.revision {
         let (option, name) = match revision {
