@@ -209,7 +209,7 @@ fn version_key(name: &str) -> Vec<(u64, String)> {
     key
 }
 
-fn main_branch(repository: &Repository) -> Option<String> {
+pub(super) fn main_branch(repository: &Repository) -> Option<String> {
     const REMOTE: &[u8] = b"refs/remotes/origin/";
     if let Ok(head) = repository.find_reference("refs/remotes/origin/HEAD")
         && let Some(target) = head.symbolic_target_bytes()

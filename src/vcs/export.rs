@@ -85,7 +85,7 @@ pub fn export_tree(dir: &Path, revision: &Revision, target: &Path) -> Result<Exp
     })
 }
 
-fn find<'r>(repository: &'r Repository, revision: &Revision) -> Option<Commit<'r>> {
+pub(super) fn find<'r>(repository: &'r Repository, revision: &Revision) -> Option<Commit<'r>> {
     let named = |name: String| {
         let reference = repository.find_reference(&name).ok()?;
         reference.peel_to_commit().ok()

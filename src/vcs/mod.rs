@@ -5,6 +5,7 @@
 //! these facts. Everything here blocks: call it off the event loop. Start reading at [`describe`] and
 //! [`snapshot_files`].
 
+mod changes;
 mod checkout;
 mod describe;
 mod export;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorCode, Repository};
 
+pub use changes::{ChangedFiles, MOST_CHANGES, changed_files};
 pub use checkout::FolderCheckout;
 pub use describe::{Author, Changes, CommitInfo, GitInfo, describe, repo_id};
 pub use export::{Export, Revision, export_tree};
