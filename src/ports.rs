@@ -16,7 +16,9 @@ use secrecy::SecretString;
 use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{BlobKind, Event, Job, JobId, JobStatus, Millis, Sid};
+use crate::domain::{
+    BlobKind, BuildStatus, Event, Job, JobId, JobStatus, Millis, Sid, StoredResult,
+};
 
 /// An error and what caused it, in one line: what goes wrong at an edge travels on as a sentence.
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -56,13 +58,26 @@ impl BlobKey {
         Self::of("caches", &[&sid.org, &sid.repo, id])
     }
 
+    /// A named result of a build: a line with its media type, then its bytes.
+    pub fn result(sid: &Sid, name: &str) -> Self {
+        Self::with_ending(
+            "results",
+            &[&sid.org, &sid.repo, &sid.build, name],
+            ".result",
+        )
+    }
+
     fn of(kind: &str, parts: &[&str]) -> Self {
+        Self::with_ending(kind, parts, ".tgz")
+    }
+
+    fn with_ending(kind: &str, parts: &[&str], ending: &str) -> Self {
         let mut key = kind.to_owned();
         for part in parts {
             key.push('/');
             key.push_str(&crate::domain::file_name(part));
         }
-        key.push_str(".tgz");
+        key.push_str(ending);
         Self(key)
     }
 
@@ -142,6 +157,27 @@ pub struct JobOrder {
     pub timeout: Duration,
     /// Time between asking a job to stop (TERM) and stopping it (KILL).
     pub grace: Duration,
+    /// How the job reaches the script API, when its definition asks for that.
+    pub api: Option<JobApi>,
+}
+
+/// How a container job reaches the script API. The job finds it in its environment:
+/// `MONKEYCI_API_URL`, `MONKEYCI_API_SOCKET`, and the token in a file that
+/// `MONKEYCI_API_TOKEN_FILE` names.
+#[derive(Debug, Clone)]
+pub struct JobApi {
+    /// On loopback TCP; an executor on another machine has to forward it.
+    pub url: Option<String>,
+    /// The Unix socket's path on this machine.
+    pub socket: String,
+    /// Good for this job only, and while it runs.
+    pub token: SecretString,
+}
+
+/// Makes tokens for container jobs that ask for the script API.
+pub trait JobTokens: Send + Sync + fmt::Debug {
+    /// The way to the API for a job; `None` for one that does not ask for it.
+    fn for_job(&self, job: &Job) -> Option<JobApi>;
 }
 
 /// An artifact or cache on its way from or to a job.
@@ -280,6 +316,109 @@ pub struct Param {
 pub trait ParamSource: Send + Sync + fmt::Debug {
     /// All parameters of the build's repository. The error is a sentence for the script's author.
     fn params(&self) -> BoxFuture<'_, Result<Vec<Param>, String>>;
+}
+
+// ---------------------------------------------------------------- what stands behind a build
+
+/// Named credentials that a script may ask for, one at a time.
+pub trait SecretStore: Send + Sync + fmt::Debug {
+    /// The secret of a name; `None` when there is none. The error is a sentence without any value.
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<SecretString>, String>>;
+}
+
+/// Which earlier build is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Past {
+    /// The one before this.
+    Previous,
+    /// The last one that succeeded.
+    LastSuccess,
+}
+
+/// An earlier build of the same repository.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastBuild {
+    /// The build.
+    pub sid: Sid,
+    /// How it ended.
+    pub status: BuildStatus,
+    /// What was built.
+    pub commit_id: Option<String>,
+    /// When it began to run.
+    pub start_time: Option<Millis>,
+    /// When it ended.
+    pub end_time: Option<Millis>,
+    /// Its named results.
+    pub results: Vec<StoredResult>,
+}
+
+/// The builds before this one.
+pub trait PastBuilds: Send + Sync + fmt::Debug {
+    /// Looks for one of the same branch, or else of the repository. The error is a sentence.
+    fn find(&self, which: Past) -> BoxFuture<'_, Result<Option<PastBuild>, String>>;
+}
+
+/// What is known of the repository; what nobody knows is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepoInfo {
+    /// Its name, for people.
+    pub name: Option<String>,
+    /// Where it is cloned from, without credentials.
+    pub url: Option<String>,
+    /// The branch that others grow from.
+    pub main_branch: Option<String>,
+    /// Names and values, in the order of their names.
+    pub labels: Option<Vec<(String, String)>>,
+}
+
+/// What is known of the organisation; what nobody knows is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrgInfo {
+    /// Its id, when it is not the one that builds are kept under.
+    pub id: Option<String>,
+    /// Its name, for people.
+    pub name: Option<String>,
+}
+
+/// What a script may ask for beyond its own build.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Its credentials.
+    pub secrets: Arc<dyn SecretStore>,
+    /// The builds before it.
+    pub past: Arc<dyn PastBuilds>,
+    /// Its repository.
+    pub repo: RepoInfo,
+    /// Its organisation.
+    pub org: OrgInfo,
+}
+
+/// Nothing is known.
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            secrets: Arc::new(Nothing),
+            past: Arc::new(Nothing),
+            repo: RepoInfo::default(),
+            org: OrgInfo::default(),
+        }
+    }
+}
+
+/// Has nothing to tell.
+#[derive(Debug)]
+struct Nothing;
+
+impl SecretStore for Nothing {
+    fn get<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<SecretString>, String>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+impl PastBuilds for Nothing {
+    fn find(&self, _: Past) -> BoxFuture<'_, Result<Option<PastBuild>, String>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 // ---------------------------------------------------------------- sources and controls

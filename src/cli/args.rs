@@ -197,6 +197,20 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub params_file: Option<PathBuf>,
 
+    /// A credential that the script may ask for by its name; its value is taken from the
+    /// environment, from the variable of the same name or from VARIABLE.
+    #[arg(long = "secret", value_name = "NAME[=VARIABLE]")]
+    pub secrets: Vec<String>,
+
+    /// Credentials from a file: TOML, JSON, EDN or `NAME=VALUE` lines.
+    #[arg(long, value_name = "FILE")]
+    pub secrets_file: Option<PathBuf>,
+
+    /// Take a right away from the script: `params:read`, `artifacts:write` … (`help security`
+    /// lists them).
+    #[arg(long, value_name = "SCOPE")]
+    pub deny: Vec<String>,
+
     /// Pass this variable of the environment on to the script.
     #[arg(long = "env", value_name = "NAME")]
     pub env: Vec<String>,

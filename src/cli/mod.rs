@@ -9,7 +9,7 @@ mod clean;
 pub mod plain;
 
 pub use args::{
-    Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs, ListArgs,
-    LogsArgs, Output, RunArgs, RunnerChoice, ShowArgs, UnblockArgs,
+    Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs,
+    ListArgs, LogsArgs, Output, RunArgs, RunnerChoice, ShowArgs, UnblockArgs,
 };
 pub use clean::{clean, clean_lines};

@@ -47,6 +47,6 @@ pub use reader::{
     read_str,
 };
 pub use ser::{to_string, to_value};
-pub use serde_value::as_list;
+pub use serde_value::{as_list, as_set};
 pub use value::Value;
 pub use writer::{write, write_to};

@@ -129,6 +129,11 @@ pub fn as_list<T: Serialize, S: Serializer>(items: &[T], serializer: S) -> Resul
     serializer.serialize_newtype_struct(Kind::List.name(), items)
 }
 
+/// Writes a sequence as a set, `#{…}`: for `serialize_with`. No member may come twice.
+pub fn as_set<T: Serialize, S: Serializer>(items: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_newtype_struct(Kind::Set.name(), items)
+}
+
 impl Serialize for Keyword {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_newtype_struct(KEYWORD, self.as_str())

@@ -12,13 +12,16 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
 use crate::domain::{Event, EventKind, JobId, Millis, Sid};
-use crate::edn::{Map, Value};
+use crate::edn::Map;
 use crate::journal::{Journal, JournalError};
-use crate::ports::{BlobKey, BlobStore, Checkout, Clock, Executor, JobReport, ParamSource, chain};
+use crate::ports::{
+    BlobKey, BlobStore, Checkout, Clock, Executor, JobReport, JobTokens, ParamSource, Surroundings,
+    chain,
+};
 
 use super::child::{ChildCommand, ScriptChild};
 use super::core::Core;
-use super::handle::{EngineHandle, GrowthHub, Inner, Message, NotTaken, Reply};
+use super::handle::{EngineHandle, GrowthHub, Inner, JobsAtWork, Message, NotTaken, Reply};
 use super::logbook::{Logbook, unwritten};
 use super::masks::Masks;
 use super::orders::{Approvals, BuildSummary, Input, Limits, Output};
@@ -47,6 +50,10 @@ pub struct BuildPlan {
     pub blobs: Arc<dyn BlobStore>,
     /// The build's parameters.
     pub params: Arc<dyn ParamSource>,
+    /// What the script may ask for beyond its build.
+    pub surroundings: Surroundings,
+    /// How container jobs reach the script API, if they may.
+    pub job_tokens: Option<Arc<dyn JobTokens>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What the runner adds to the environment of every job.
@@ -115,7 +122,9 @@ impl Engine {
                 logs_dir: plan.logs_dir.clone(),
                 blobs: Arc::clone(&plan.blobs),
                 params: Arc::clone(&plan.params),
-                build_info: Value::Map(plan.build_map.clone()),
+                surroundings: plan.surroundings.clone(),
+                at_work: JobsAtWork::default(),
+                build_info: plan.build_map.clone(),
                 masks: plan.masks.clone(),
             }),
         };
@@ -376,6 +385,7 @@ impl Engine {
             attempt,
             job_env: self.plan.job_env.clone(),
             grace: self.plan.job_grace,
+            tokens: self.plan.job_tokens.clone(),
             executor: Arc::clone(&self.plan.executor),
             handle: self.handle.clone(),
             logbook: self.logbook.clone(),
@@ -526,6 +536,8 @@ mod tests {
             executor: Arc::new(FakeExecutor::new()),
             blobs: nothing.clone(),
             params: nothing,
+            surroundings: Surroundings::default(),
+            job_tokens: None,
             clock: Arc::new(SystemClock),
             job_env: Vec::new(),
             limits: Limits::default(),

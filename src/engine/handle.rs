@@ -1,15 +1,15 @@
 //! What others may do with a running build: post events, read its journal, stop it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::domain::{Build, Event, JobId, Sid, TuiEvent};
-use crate::edn::Value;
+use crate::edn::{Map, Value};
 use crate::journal::Journal;
-use crate::ports::{BlobStore, Control, JobReport, ParamSource, Transfer};
+use crate::ports::{BlobStore, Control, JobReport, ParamSource, Surroundings, Transfer};
 
 use super::masks::Masks;
 use super::orders::Input;
@@ -60,7 +60,9 @@ pub(super) struct Inner {
     pub(super) logs_dir: PathBuf,
     pub(super) blobs: Arc<dyn BlobStore>,
     pub(super) params: Arc<dyn ParamSource>,
-    pub(super) build_info: Value,
+    pub(super) surroundings: Surroundings,
+    pub(super) at_work: JobsAtWork,
+    pub(super) build_info: Map,
     pub(super) masks: Masks,
 }
 
@@ -95,8 +97,24 @@ impl EngineHandle {
         &self.inner.params
     }
 
-    /// What a script may know of its build, for `GET /build`.
-    pub fn build_info(&self) -> &Value {
+    /// What the script may ask for beyond its build.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.inner.surroundings
+    }
+
+    /// Says that a container job is at work, for ever.
+    #[doc(hidden)]
+    pub fn begin_for_tests(&self, job: &JobId) {
+        std::mem::forget(self.inner.at_work.begin(job));
+    }
+
+    /// True while a container job is at work: its token is good as long.
+    pub fn is_at_work(&self, job: &JobId) -> bool {
+        self.inner.at_work.has(job)
+    }
+
+    /// The build map as it was when the build began (events.md §3).
+    pub fn build_info(&self) -> &Map {
         &self.inner.build_info
     }
 
@@ -177,6 +195,18 @@ impl EngineHandle {
         blobs: Arc<dyn BlobStore>,
         params: Arc<dyn ParamSource>,
     ) -> Self {
+        Self::for_tests_with(sid, checkout_dir, blobs, params, Surroundings::default())
+    }
+
+    /// The same, with something to ask for.
+    #[doc(hidden)]
+    pub fn for_tests_with(
+        sid: Sid,
+        checkout_dir: PathBuf,
+        blobs: Arc<dyn BlobStore>,
+        params: Arc<dyn ParamSource>,
+        surroundings: Surroundings,
+    ) -> Self {
         let (to_dispatcher, mut inbox) = mpsc::unbounded_channel();
         let journal = Journal::in_memory(sid.clone());
         let handle = Self {
@@ -189,7 +219,16 @@ impl EngineHandle {
                 checkout_dir,
                 blobs,
                 params,
-                build_info: Value::map([("build-id", sid.build.as_str().into())]),
+                surroundings,
+                at_work: JobsAtWork::default(),
+                build_info: Map::from_iter([(
+                    Value::kw("changes"),
+                    Value::map([
+                        ("added", Value::Set(vec!["new".into()])),
+                        ("modified", Value::Set(Vec::new())),
+                        ("removed", Value::Set(Vec::new())),
+                    ]),
+                )]),
                 masks: Masks::default(),
             }),
         };
@@ -222,6 +261,41 @@ impl EngineHandle {
             }
         });
         handle
+    }
+}
+
+/// The container jobs that run right now, with the number of runs of each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct JobsAtWork(Arc<Mutex<HashMap<JobId, usize>>>);
+
+/// A job is at work until this is dropped.
+#[derive(Debug)]
+pub(super) struct AtWork(JobsAtWork, JobId);
+
+impl JobsAtWork {
+    pub(super) fn begin(&self, job: &JobId) -> AtWork {
+        *self.lock().entry(job.clone()).or_default() += 1;
+        AtWork(self.clone(), job.clone())
+    }
+
+    fn has(&self, job: &JobId) -> bool {
+        self.lock().contains_key(job)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        let mut jobs = self.0.lock();
+        if let Some(runs) = jobs.get_mut(&self.1) {
+            *runs -= 1;
+            if *runs == 0 {
+                jobs.remove(&self.1);
+            }
+        }
     }
 }
 

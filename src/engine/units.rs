@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::domain::{BlobKind, BlobRef, Job, JobId, JobStatus, Sid};
 use crate::ports::{
-    BlobKey, BlobStore, Executor, JobOrder, JobOutcome, JobPorts, JobReport, LogStream, StopToken,
-    Transfer, chain,
+    BlobKey, BlobStore, Executor, JobOrder, JobOutcome, JobPorts, JobReport, JobTokens, LogStream,
+    StopToken, Transfer, chain,
 };
 
 use super::handle::EngineHandle;
@@ -25,6 +25,7 @@ pub(super) struct Unit {
     pub(super) attempt: u32,
     pub(super) job_env: Vec<(String, String)>,
     pub(super) grace: Duration,
+    pub(super) tokens: Option<Arc<dyn JobTokens>>,
     pub(super) executor: Arc<dyn Executor>,
     pub(super) handle: EngineHandle,
     pub(super) logbook: Logbook,
@@ -68,6 +69,8 @@ impl Unit {
                     log_failed: AtomicBool::new(false),
                 });
                 let executor = Arc::clone(&self.executor);
+                // Its token is refused from the moment it is over.
+                let _at_work = self.handle.inner.at_work.begin(&id);
                 // In a task of its own, so that a panic in an executor is one job's failure.
                 let running = tokio::spawn(executor.run(self.order(), ports, stop));
                 let guard = AbortOnDrop(running.abort_handle());
@@ -125,6 +128,10 @@ impl Unit {
             env.retain(|(known, _)| *known != name);
             env.push((name, value));
         }
+        let api = self
+            .tokens
+            .as_ref()
+            .and_then(|tokens| tokens.for_job(&self.job));
         let timeout = u64::try_from(self.job.effective_timeout()).unwrap_or_default();
         JobOrder {
             workspace: BlobKey::workspace(&self.sid),
@@ -136,6 +143,7 @@ impl Unit {
             save,
             timeout: Duration::from_millis(timeout),
             grace: self.grace,
+            api,
         }
     }
 }

@@ -319,6 +319,7 @@ mod tests {
             save: Vec::new(),
             timeout: Duration::MAX,
             grace: Duration::MAX,
+            api: None,
         };
         let stop = StopToken::default();
         let running = fake.run(order, Arc::new(Ports::default()), stop.clone());

@@ -147,6 +147,14 @@ pub(super) async fn upload(request: Request, settings: &Settings) -> Result<Uplo
     value(kind, body).await.map(Upload::Value)
 }
 
+/// A body that is a file, whatever it is.
+pub(super) fn octets(request: Request, settings: &Settings) -> ArchiveBody {
+    ArchiveBody::new(
+        chunks(request.into_body(), settings.body_idle),
+        settings.blob_quota,
+    )
+}
+
 /// A parse of more bytes than this would keep other clients of the same thread waiting.
 const LONG_PARSE: usize = 64 << 10;
 

@@ -7,6 +7,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 
+use crate::domain::JobId;
+
 use super::{Api, Grant, Scope, TokenError, reply};
 
 /// What a route asks of a token.
@@ -16,7 +18,10 @@ pub(super) enum Needs {
     AnyToken,
     /// That it has this scope.
     This(Scope),
-    /// The same; and watchers are served after the build's end, too: someone who was cut
+    /// The same, of a token that is not a container job's: what is asked for is done in the
+    /// checkout, where only the script works.
+    NotForJobs(Scope),
+    /// As [`Needs::This`]; and watchers are served after the build's end, too: someone who was cut
     /// off comes back for the last events.
     EvenAfterTheEnd(Scope),
 }
@@ -26,7 +31,9 @@ impl Needs {
     pub(super) fn scope(self) -> Option<Scope> {
         match self {
             Self::AnyToken => None,
-            Self::This(scope) | Self::EvenAfterTheEnd(scope) => Some(scope),
+            Self::This(scope) | Self::NotForJobs(scope) | Self::EvenAfterTheEnd(scope) => {
+                Some(scope)
+            }
         }
     }
 }
@@ -40,15 +47,19 @@ enum Refusal {
     Token(TokenError),
     #[error("the build is over")]
     Over,
+    #[error("the job that the token is for is not at work")]
+    JobOver,
     #[error("the token does not allow {0}")]
     Scope(Scope),
+    #[error("a job's token moves archives only: name the artifact or cache without a job")]
+    Job,
 }
 
 impl Refusal {
     fn status(self) -> StatusCode {
         match self {
-            Self::Scope(_) => StatusCode::FORBIDDEN,
-            Self::NoToken | Self::Token(_) | Self::Over => StatusCode::UNAUTHORIZED,
+            Self::Scope(_) | Self::Job => StatusCode::FORBIDDEN,
+            Self::NoToken | Self::Token(_) | Self::Over | Self::JobOver => StatusCode::UNAUTHORIZED,
         }
     }
 }
@@ -70,7 +81,8 @@ pub(super) async fn pass(
             if refusal != Refusal::Over {
                 let (method, path) = (request.method(), request.uri().path());
                 let path: String = path.chars().take(100).collect();
-                api.warn_once(None, format!("refused {method} {path}: {refusal}"));
+                let job = asked_with_a_jobs_token(&api, request.headers());
+                api.warn_once(job.as_ref(), format!("refused {method} {path}: {refusal}"));
             }
             refuse(refusal)
         }
@@ -84,11 +96,23 @@ fn admit(api: &Api, needs: Needs, headers: &HeaderMap) -> Result<Grant, Refusal>
         .verify(api.engine().sid(), &token)
         .map_err(Refusal::Token)?;
     let over = api.is_over() && !(matches!(needs, Needs::EvenAfterTheEnd(_)) && grant.is_watcher());
+    let job_over = grant.job().is_some_and(|job| !api.engine().is_at_work(job));
     match needs.scope() {
         _ if over => Err(Refusal::Over),
+        _ if job_over => Err(Refusal::JobOver),
         Some(scope) if !grant.has(scope) => Err(Refusal::Scope(scope)),
+        _ if grant.job().is_some() && matches!(needs, Needs::NotForJobs(_)) => Err(Refusal::Job),
         _ => Ok(grant),
     }
+}
+
+/// The job whose token a refused request has, so that people see who it was.
+fn asked_with_a_jobs_token(api: &Api, headers: &HeaderMap) -> Option<JobId> {
+    let grant = api
+        .keys()
+        .verify(api.engine().sid(), &bearer(headers)?)
+        .ok()?;
+    grant.job().cloned()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<SecretString> {

@@ -7,16 +7,17 @@ use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use tokio_util::io::ReaderStream;
 
-use crate::domain::{JobId, Phase};
+use crate::domain::{GitInfo, JobId, Phase};
 use crate::edn::{self, Value};
-use crate::ports::{BlobKey, Control};
+use crate::ports::{BlobKey, Control, Past};
 
 use super::Api;
+use super::asker::Asker;
 use super::body;
 use super::extract::InPath;
 use super::operation::Operation;
 use super::reply::{self, Format};
-use super::shapes::{BuildInfo, Key, Param, Params, Tested};
+use super::shapes::{Author, BuildInfo, Changes, Git, Key, Param, Params, PastBuild, Tested, Word};
 
 /// `GET /test`.
 pub(super) async fn test(format: Format) -> Response {
@@ -32,9 +33,10 @@ pub(super) fn test_operation() -> Operation {
 }
 
 /// `GET /params`: a list of `{:name "…" :value "…"}`, as it is given to scripts: not masked.
-pub(super) async fn params(State(api): State<Api>, format: Format) -> Response {
+pub(super) async fn params(State(api): State<Api>, asker: Asker, format: Format) -> Response {
     match api.engine().params().params().await {
         Ok(params) => {
+            api.note_read(&asker, "params", None);
             let params = params.iter().map(|param| Param {
                 name: param.name.clone(),
                 value: param.value.expose_secret().to_owned(),
@@ -55,19 +57,84 @@ pub(super) fn params_operation() -> Operation {
     };
     Operation::new("get-params", "The build's parameters")
         .describe("With their values, in clear. An empty list when there are none.")
+        .asker()
         .answers(200, "The parameters.", &Params(vec![param]))
         .error(500, "The parameters could not be had.")
 }
 
-/// `GET /build`: what a script may know of its build.
+/// `GET /build`: what a script may know of its build, as it stands.
 pub(super) async fn build(State(api): State<Api>, format: Format) -> Response {
-    format.value(api.engine().build_info())
+    let build = match api.engine().build().await {
+        Ok(build) => build,
+        Err(gone) => return format.error(StatusCode::GONE, gone.to_string()),
+    };
+    let sid = api.engine().sid();
+    format.ok(&BuildInfo {
+        org_id: sid.org.clone(),
+        repo_id: sid.repo.clone(),
+        build_id: sid.build.clone(),
+        source: build.source.as_deref().map(Word::new),
+        status: Word::new(build.status.as_str()),
+        start_time: build.start_time,
+        checkout_dir: api.engine().checkout_dir().to_string_lossy().into_owned(),
+        git: (build.git != GitInfo::default()).then(|| git(&build.git)),
+        changes: (api.engine().build_info().get_kw("changes")).map(changes),
+        previous: past(&api, Past::Previous).await,
+        last_success: past(&api, Past::LastSuccess).await,
+    })
+}
+
+fn git(git: &GitInfo) -> Git {
+    let git = git.clone();
+    Git {
+        url: git.url,
+        r#ref: git.r#ref,
+        branch: git.branch,
+        tag: git.tag,
+        main_branch: git.main_branch,
+        commit_id: git.commit_id,
+        message: git.message,
+        author: git.author.map(|name| Author { name }),
+        dirty: git.dirty,
+    }
+}
+
+fn changes(changes: &Value) -> Changes {
+    let files = |key: &str| -> Vec<String> {
+        let files = changes.get(key).and_then(Value::as_seq).unwrap_or_default();
+        let names = files.iter().filter_map(Value::as_str);
+        names.map(str::to_owned).collect()
+    };
+    Changes {
+        added: files("added"),
+        modified: files("modified"),
+        removed: files("removed"),
+    }
+}
+
+/// An earlier build; one that cannot be read is told to people.
+async fn past(api: &Api, which: Past) -> Option<PastBuild> {
+    match api.engine().surroundings().past.find(which).await {
+        Ok(found) => found.map(|build| PastBuild {
+            build_id: build.sid.build,
+            status: Word::new(build.status.as_str()),
+            commit_id: build.commit_id,
+            start_time: build.start_time,
+            end_time: build.end_time,
+        }),
+        Err(reason) => {
+            let why = format!("the builds before this one cannot be read: {reason}");
+            api.warn_once(None, why);
+            None
+        }
+    }
 }
 
 pub(super) fn build_operation() -> Operation {
     Operation::new("get-build", "What is known of the build")
-        .describe("Keys of which nothing is known are left out.")
+        .describe("What is not known is `nil`.")
         .answers(200, "The build.", &BuildInfo::example())
+        .error(410, "The build is over.")
 }
 
 /// `POST /decrypt-key`. A build that runs here has no data key, so that nothing is

@@ -11,17 +11,22 @@
 //! OpenAPI document of both. `gate.rs` checks tokens, `stream.rs` is the event stream, `blobs.rs` artifacts and caches, `places.rs`
 //! says which paths a script may name.
 
+mod asker;
 mod blobs;
 mod body;
 mod events;
 mod extract;
 mod gate;
 mod info;
+mod job_tokens;
 mod openapi;
 mod operation;
 mod places;
+mod project;
 mod reply;
+mod results;
 mod routes;
+mod secrets;
 mod shapes;
 mod socket;
 mod stream;
@@ -40,9 +45,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::JobId;
+use crate::domain::{Access, JobId, TuiEvent};
 use crate::engine::EngineHandle;
 
+use asker::Asker;
+
+pub use job_tokens::JobTokenMaker;
 pub use openapi::openapi;
 pub use routes::served;
 pub use socket::{
@@ -92,6 +100,8 @@ struct Inner {
     closed: AtomicBool,
     /// Remarks that were made, and about which job.
     told: Mutex<HashSet<(Option<JobId>, String)>>,
+    /// What was noted as read, and for which job.
+    noted: Mutex<Vec<(Option<JobId>, Access)>>,
     shutdown: CancellationToken,
 }
 
@@ -107,6 +117,7 @@ impl Api {
             settings,
             closed: AtomicBool::new(false),
             told: Mutex::default(),
+            noted: Mutex::default(),
             shutdown: CancellationToken::new(),
         }))
     }
@@ -149,6 +160,33 @@ impl Api {
         };
         if fresh {
             self.engine().warn(job, message);
+        }
+    }
+}
+
+/// Most kinds of reading that are noted, for the same reason.
+const MOST_NOTES: usize = 1000;
+
+impl Api {
+    /// Notes in the journal who has read what, each once.
+    fn note_read(&self, asker: &Asker, what: &str, name: Option<&str>) {
+        let access = Access {
+            what: what.to_owned(),
+            name: name.map(str::to_owned),
+            by: asker.by().to_owned(),
+        };
+        let note = (asker.job.clone(), access.clone());
+        let fresh = {
+            let mut noted = self.0.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            let fresh = noted.len() < MOST_NOTES && !noted.contains(&note);
+            if fresh {
+                noted.push(note);
+            }
+            fresh
+        };
+        if fresh {
+            self.engine()
+                .note(asker.job.as_ref(), TuiEvent::Read(access), None);
         }
     }
 }

@@ -140,8 +140,8 @@ pub(super) async fn get(State(_): State<Api>, headers: HeaderMap) -> Response {
     (StatusCode::OK, kind, body).into_response()
 }
 
-/// The document as EDN: its keys stay strings, for they are names of other people's making.
-fn verbatim(json: Json) -> Value {
+/// JSON as EDN, with keys that stay strings, for they are names of other people's making.
+pub(super) fn verbatim(json: Json) -> Value {
     match json {
         Json::Null => Value::Nil,
         Json::Bool(flag) => Value::Bool(flag),

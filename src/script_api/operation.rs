@@ -24,6 +24,9 @@ use crate::wire;
 use super::reply::{Format, OCTETS, TEXT};
 use super::shapes::Problem;
 
+/// Any media type, as OpenAPI writes it.
+pub(super) const ANY: &str = "*/*";
+
 /// What a value of the API is: it can be written, and it can be described.
 pub(super) trait Shape: Serialize + ToSchema {}
 
@@ -137,6 +140,22 @@ impl Operation {
         )
     }
 
+    /// A query parameter that is one of a few words; it may be left out.
+    pub(super) fn choice(self, name: &str, words: &[&str], description: &str) -> Self {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(words.iter().copied()));
+        let example = words.first().copied().unwrap_or_default();
+        self.parameter(
+            name,
+            ParameterIn::Query,
+            Required::False,
+            description,
+            schema,
+            example,
+        )
+    }
+
     /// A header that may be left out.
     pub(super) fn header(self, name: &str, description: &str, example: &str) -> Self {
         let schema = ObjectBuilder::new().schema_type(Type::String);
@@ -147,6 +166,16 @@ impl Operation {
             description,
             schema,
             example,
+        )
+    }
+
+    /// The header in which a script names the action job that it asks for.
+    pub(super) fn asker(self) -> Self {
+        self.header(
+            "MonkeyCI-Job",
+            "The action job on whose behalf the script asks, percent-encoded: it is named in the \
+             journal. A job's own token says it by itself.",
+            "unit-tests",
         )
     }
 
@@ -180,6 +209,15 @@ impl Operation {
     /// What the client sends: bytes of any kind.
     pub(super) fn takes_octets(self, description: &str) -> Self {
         self.takes_kinds(description, vec![bytes()])
+    }
+
+    /// What the client sends: a file of any media type.
+    pub(super) fn takes_file(self, description: &str) -> Self {
+        let kind = Kind {
+            media_type: ANY,
+            ..bytes()
+        };
+        self.takes_kinds(description, vec![kind])
     }
 
     fn takes_kinds(mut self, description: &str, kinds: Vec<Kind>) -> Self {
@@ -238,6 +276,15 @@ impl Operation {
     /// It answers with bytes.
     pub(super) fn octets(self, status: u16, description: &str) -> Self {
         self.answer(status, description, vec![bytes()])
+    }
+
+    /// It answers with a file, which has a media type of its own.
+    pub(super) fn file(self, status: u16, description: &str) -> Self {
+        let kind = Kind {
+            media_type: ANY,
+            ..bytes()
+        };
+        self.answer(status, description, vec![kind])
     }
 
     /// It answers without a body.

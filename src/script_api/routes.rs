@@ -8,7 +8,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::gate::{self, Needs};
 use super::operation::Operation;
-use super::{Api, Scope, blobs, events, info, openapi, reply};
+use super::{Api, Scope, blobs, events, info, openapi, project, reply, results, secrets};
 use crate::domain::BlobKind::{Artifact, Cache};
 use blobs::operations as ops;
 
@@ -29,9 +29,10 @@ pub(super) struct Route {
 /// line, what we have added (decisions.md, "Script API additions").
 #[rustfmt::skip]
 pub(super) fn table() -> Vec<Route> {
-    use Needs::{AnyToken, EvenAfterTheEnd, This};
+    use Needs::{AnyToken, EvenAfterTheEnd, NotForJobs, This};
     use Scope::{ArtifactsRead, ArtifactsWrite, BuildControl, BuildRead, CachesRead, CachesWrite,
-        EventsRead, EventsWrite, KeysDecrypt, ParamsRead, WorkspaceRead};
+        EventsRead, EventsWrite, KeysDecrypt, ParamsRead, RepoRead, ResultsRead, ResultsWrite, SecretsRead,
+        WorkspaceRead};
     let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
     vec![
         route(&get,  "/test",                AnyToken,                    info::test,                     info::test_operation),
@@ -41,20 +42,26 @@ pub(super) fn table() -> Vec<Route> {
         route(&get,  "/workspace",           This(WorkspaceRead),         info::workspace,                info::workspace_operation),
         route(&post, "/decrypt-key",         This(KeysDecrypt),           info::decrypt_key,              info::decrypt_key_operation),
         // The script library saves with POST, the protocol says PUT (README, trap 1).
-        route(&put,  "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job,    || ops::save_of_job(Artifact)),
-        route(&post, "/artifact/{job}/{id}", This(ArtifactsWrite),        blobs::save_artifact_of_job,    || ops::save_of_job(Artifact).by_post()),
-        route(&get,  "/artifact/{job}/{id}", This(ArtifactsRead),         blobs::restore_artifact_of_job, || ops::restore_of_job(Artifact)),
+        route(&put,  "/artifact/{job}/{id}", NotForJobs(ArtifactsWrite),  blobs::save_artifact_of_job,    || ops::save_of_job(Artifact)),
+        route(&post, "/artifact/{job}/{id}", NotForJobs(ArtifactsWrite),  blobs::save_artifact_of_job,    || ops::save_of_job(Artifact).by_post()),
+        route(&get,  "/artifact/{job}/{id}", NotForJobs(ArtifactsRead),   blobs::restore_artifact_of_job, || ops::restore_of_job(Artifact)),
         route(&put,  "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact,           || ops::save(Artifact)),
         route(&post, "/artifact/{id}",       This(ArtifactsWrite),        blobs::save_artifact,           || ops::save(Artifact).by_post()),
         route(&get,  "/artifact/{id}",       This(ArtifactsRead),         blobs::restore_artifact,        || ops::restore(Artifact)),
-        route(&put,  "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job,       || ops::save_of_job(Cache)),
-        route(&post, "/cache/{job}/{id}",    This(CachesWrite),           blobs::save_cache_of_job,       || ops::save_of_job(Cache).by_post()),
-        route(&get,  "/cache/{job}/{id}",    This(CachesRead),            blobs::restore_cache_of_job,    || ops::restore_of_job(Cache)),
+        route(&put,  "/cache/{job}/{id}",    NotForJobs(CachesWrite),     blobs::save_cache_of_job,       || ops::save_of_job(Cache)),
+        route(&post, "/cache/{job}/{id}",    NotForJobs(CachesWrite),     blobs::save_cache_of_job,       || ops::save_of_job(Cache).by_post()),
+        route(&get,  "/cache/{job}/{id}",    NotForJobs(CachesRead),      blobs::restore_cache_of_job,    || ops::restore_of_job(Cache)),
         route(&put,  "/cache/{id}",          This(CachesWrite),           blobs::save_cache,              || ops::save(Cache)),
         route(&post, "/cache/{id}",          This(CachesWrite),           blobs::save_cache,              || ops::save(Cache).by_post()),
         route(&get,  "/cache/{id}",          This(CachesRead),            blobs::restore_cache,           || ops::restore(Cache)),
         // ------------------------------------------------------------------------------------
         route(&get,  "/build",               This(BuildRead),             info::build,                    info::build_operation),
+        route(&get,  "/repo",                This(RepoRead),              project::repo,                  project::repo_operation),
+        route(&get,  "/org",                 This(RepoRead),              project::org,                   project::org_operation),
+        route(&get,  "/result",              This(ResultsRead),           results::list,                  results::list_operation),
+        route(&get,  "/result/{name}",       This(ResultsRead),           results::get,                   results::get_operation),
+        route(&put,  "/result/{name}",       This(ResultsWrite),          results::put,                   results::put_operation),
+        route(&get,  "/secret/{name}",       This(SecretsRead),           secrets::get,                   secrets::get_operation),
         route(&post, "/cancel",              This(BuildControl),          info::cancel,                   info::cancel_operation),
         route(&post, "/unblock",             This(BuildControl),          info::unblock_all,              info::unblock_all_operation),
         route(&post, "/unblock/{job}",       This(BuildControl),          info::unblock,                  info::unblock_operation),

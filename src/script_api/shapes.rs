@@ -94,28 +94,186 @@ pub(super) struct SavedCache {
 pub(super) struct Key(pub String);
 
 /// What is known of the build.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct BuildInfo {
-    /// The organization.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub org_id: Option<String>,
+    /// The organisation.
+    pub org_id: String,
     /// The repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repo_id: Option<String>,
+    pub repo_id: String,
     /// The build.
     pub build_id: String,
-    /// What has started it: `cli`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<edn_keyword::Word>,
+    /// What has started it: `cli`, `github-webhook` ….
+    #[schema(required)]
+    pub source: Option<Word>,
+    /// Where it stands.
+    pub status: Word,
+    /// When it began to run, in milliseconds since 1970.
+    #[schema(required)]
+    pub start_time: Option<i64>,
     /// Where its files are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checkout_dir: Option<String>,
+    pub checkout_dir: String,
     /// What git says of them, if anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub git: Option<Json>,
+    #[schema(required)]
+    pub git: Option<Git>,
+    /// Which files a push of this tree would change, if that can be told.
+    #[schema(required)]
+    pub changes: Option<Changes>,
+    /// The build before this one: of the same branch, else of the repository.
+    #[schema(required)]
+    pub previous: Option<PastBuild>,
+    /// The last one of them that succeeded.
+    #[schema(required)]
+    pub last_success: Option<PastBuild>,
 }
+
+/// What git says of the code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Git {
+    /// Where it is cloned from, without credentials.
+    #[schema(required)]
+    pub url: Option<String>,
+    /// `refs/heads/x` or `refs/tags/x`.
+    #[schema(required)]
+    pub r#ref: Option<String>,
+    /// The branch.
+    #[schema(required)]
+    pub branch: Option<String>,
+    /// The tag.
+    #[schema(required)]
+    pub tag: Option<String>,
+    /// The branch that others grow from.
+    #[schema(required)]
+    pub main_branch: Option<String>,
+    /// The commit.
+    #[schema(required)]
+    pub commit_id: Option<String>,
+    /// The commit's message.
+    #[schema(required)]
+    pub message: Option<String>,
+    /// Who wrote the commit.
+    #[schema(required)]
+    pub author: Option<Author>,
+    /// The working tree has changes that are in no commit.
+    pub dirty: bool,
+}
+
+/// Who wrote a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct Author {
+    /// As in the commit.
+    pub name: String,
+}
+
+/// Files by what has become of them. Sets in EDN.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct Changes {
+    /// New ones.
+    #[serde(serialize_with = "edn::as_set")]
+    pub added: Vec<String>,
+    /// Those with other content than before.
+    #[serde(serialize_with = "edn::as_set")]
+    pub modified: Vec<String>,
+    /// Those that are gone.
+    #[serde(serialize_with = "edn::as_set")]
+    pub removed: Vec<String>,
+}
+
+/// An earlier build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct PastBuild {
+    /// The build.
+    pub build_id: String,
+    /// How it ended.
+    pub status: Word,
+    /// What was built.
+    #[schema(required)]
+    pub commit_id: Option<String>,
+    /// When it began, in milliseconds since 1970.
+    #[schema(required)]
+    pub start_time: Option<i64>,
+    /// When it ended, in milliseconds since 1970.
+    #[schema(required)]
+    pub end_time: Option<i64>,
+}
+
+/// What is known of the repository; what nobody knows is `nil`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Repo {
+    /// Its id, as in the build.
+    pub id: String,
+    /// Its organisation.
+    pub org_id: String,
+    /// Its name, for people.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// Where it is cloned from, without credentials.
+    #[schema(required)]
+    pub url: Option<String>,
+    /// The branch that others grow from.
+    #[schema(required)]
+    pub main_branch: Option<String>,
+    /// What it is labelled with.
+    #[schema(required)]
+    pub labels: Option<Vec<Label>>,
+}
+
+/// A label of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct Label {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// What is known of the organisation; what nobody knows is `nil`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct Org {
+    /// Its id.
+    pub id: String,
+    /// Its name, for people.
+    #[schema(required)]
+    pub name: Option<String>,
+}
+
+/// A credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(super) struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Its value, in clear.
+    pub value: String,
+}
+
+/// A named result that is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct StoredResult {
+    /// Its name, unique in the build.
+    pub name: String,
+    /// What it is.
+    pub media_type: String,
+    /// Its size in bytes, as stored.
+    pub size: u64,
+    /// The job that stored it, if it was one.
+    #[schema(required)]
+    pub job_id: Option<String>,
+}
+
+/// The named results of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+pub(super) struct StoredResults(pub Vec<StoredResult>);
+
+/// Any value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Value)]
+pub(super) struct Anything(pub Json);
 
 /// Words that are keywords in EDN.
 mod edn_keyword {
@@ -154,12 +312,38 @@ pub(super) use edn_keyword::Word;
 impl BuildInfo {
     pub(super) fn example() -> Self {
         Self {
-            org_id: Some("local".to_owned()),
-            repo_id: Some("my-app".to_owned()),
-            build_id: "local-build-1".to_owned(),
+            org_id: "local".to_owned(),
+            repo_id: "my-app".to_owned(),
+            build_id: "local-build-1795455257536".to_owned(),
             source: Some(Word::new("cli")),
-            checkout_dir: Some("/home/me/my-app".to_owned()),
-            git: Some(serde_json::json!({"branch": "main"})),
+            status: Word::new("running"),
+            start_time: Some(1_795_455_257_600),
+            checkout_dir: "/home/me/my-app".to_owned(),
+            git: Some(Git {
+                url: Some("https://git.example.com/me/my-app.git".to_owned()),
+                r#ref: Some("refs/heads/main".to_owned()),
+                branch: Some("main".to_owned()),
+                tag: None,
+                main_branch: Some("main".to_owned()),
+                commit_id: Some("8f2c1e7d5b6a4903f1c2d3e4b5a697887a6b5c4d".to_owned()),
+                message: Some("Say hello".to_owned()),
+                author: Some(Author {
+                    name: "Me".to_owned(),
+                }),
+                dirty: true,
+            }),
+            changes: Some(Changes {
+                modified: vec!["src/main.c".to_owned()],
+                ..Changes::default()
+            }),
+            previous: Some(PastBuild {
+                build_id: "local-build-1795455000000".to_owned(),
+                status: Word::new("error"),
+                commit_id: None,
+                start_time: Some(1_795_455_000_100),
+                end_time: Some(1_795_455_020_000),
+            }),
+            last_success: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Sid;
+use crate::domain::{JobId, Sid};
 
 /// One thing that a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +28,10 @@ pub enum Scope {
     CachesRead,
     CachesWrite,
     BuildRead,
+    RepoRead,
+    ResultsRead,
+    ResultsWrite,
+    SecretsRead,
     WorkspaceRead,
     KeysDecrypt,
     /// Hear which logs grow, and see what is for people only (`:tui/…` events).
@@ -38,7 +42,7 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::EventsRead,
         Self::EventsWrite,
         Self::ParamsRead,
@@ -47,6 +51,10 @@ impl Scope {
         Self::CachesRead,
         Self::CachesWrite,
         Self::BuildRead,
+        Self::RepoRead,
+        Self::ResultsRead,
+        Self::ResultsWrite,
+        Self::SecretsRead,
         Self::WorkspaceRead,
         Self::KeysDecrypt,
         Self::LogsRead,
@@ -64,9 +72,33 @@ impl Scope {
             Self::CachesRead,
             Self::CachesWrite,
             Self::BuildRead,
+            Self::RepoRead,
+            Self::ResultsRead,
+            Self::ResultsWrite,
+            Self::SecretsRead,
             Self::WorkspaceRead,
             Self::KeysDecrypt,
         ]
+    }
+
+    /// What a container job gets that asks for the API and does not say what for.
+    pub fn job_default() -> &'static [Self] {
+        &[
+            Self::BuildRead,
+            Self::RepoRead,
+            Self::ArtifactsRead,
+            Self::ArtifactsWrite,
+            Self::ResultsRead,
+            Self::ResultsWrite,
+        ]
+    }
+
+    /// What a container job may get: it is no script, so it says nothing in its name.
+    pub fn job_most() -> impl Iterator<Item = Self> {
+        Self::script_default()
+            .iter()
+            .copied()
+            .filter(|scope| !matches!(scope, Self::EventsWrite | Self::KeysDecrypt))
     }
 
     /// What another shell of the same user gets: to watch, to cancel and to approve.
@@ -85,6 +117,10 @@ impl Scope {
             Self::CachesRead => "caches:read",
             Self::CachesWrite => "caches:write",
             Self::BuildRead => "build:read",
+            Self::RepoRead => "repo:read",
+            Self::ResultsRead => "results:read",
+            Self::ResultsWrite => "results:write",
+            Self::SecretsRead => "secrets:read",
             Self::WorkspaceRead => "workspace:read",
             Self::KeysDecrypt => "keys:decrypt",
             Self::LogsRead => "logs:read",
@@ -103,6 +139,10 @@ impl Scope {
             Self::CachesRead => "restore caches",
             Self::CachesWrite => "save caches",
             Self::BuildRead => "read what is known of the build",
+            Self::RepoRead => "read what is known of the repository and its organisation",
+            Self::ResultsRead => "read named results of this and of earlier builds",
+            Self::ResultsWrite => "store named results",
+            Self::SecretsRead => "read named credentials, one at a time",
             Self::WorkspaceRead => "get the archive of the checkout",
             Self::KeysDecrypt => "decrypt keys of the build",
             Self::LogsRead => "hear which logs grow, and see what is for people only",
@@ -126,22 +166,47 @@ impl fmt::Display for Scope {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Claims {
     sub: String,
+    /// The container job that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<String>,
     /// Names that this version does not know are no reason to refuse the others.
     scope: Vec<String>,
     iat: u64,
     exp: u64,
 }
 
+impl Claims {
+    fn new(sid: &Sid, job: Option<&JobId>, scopes: &[Scope], lifetime: Duration) -> Self {
+        let now = jsonwebtoken::get_current_timestamp();
+        Self {
+            sub: sid.to_string(),
+            job: job.map(|job| job.as_str().to_owned()),
+            scope: scopes
+                .iter()
+                .map(|scope| scope.as_str().to_owned())
+                .collect(),
+            iat: now,
+            exp: now.saturating_add(lifetime.as_secs()),
+        }
+    }
+}
+
 /// What the holder of a good token may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     scopes: Vec<Scope>,
+    job: Option<JobId>,
 }
 
 impl Grant {
     /// True when the token has this scope.
     pub fn has(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
+    }
+
+    /// The container job whose token it is.
+    pub fn job(&self) -> Option<&JobId> {
+        self.job.as_ref()
     }
 
     /// True for those who watch a build for people, as against the build's own script.
@@ -190,16 +255,19 @@ impl Keys {
 
     /// Makes a token for a build, good from now on for `lifetime`.
     pub fn mint(&self, sid: &Sid, scopes: &[Scope], lifetime: Duration) -> SecretString {
-        let now = jsonwebtoken::get_current_timestamp();
-        self.sign(&Claims {
-            sub: sid.to_string(),
-            scope: scopes
-                .iter()
-                .map(|scope| scope.as_str().to_owned())
-                .collect(),
-            iat: now,
-            exp: now.saturating_add(lifetime.as_secs()),
-        })
+        self.sign(&Claims::new(sid, None, scopes, lifetime))
+    }
+
+    /// Makes a token for a container job of a build, good from now on for `lifetime`, and
+    /// only while the job is at work.
+    pub fn mint_for_job(
+        &self,
+        sid: &Sid,
+        job: &JobId,
+        scopes: &[Scope],
+        lifetime: Duration,
+    ) -> SecretString {
+        self.sign(&Claims::new(sid, Some(job), scopes, lifetime))
     }
 
     /// Checks a token: signature (in constant time), age and build.
@@ -221,6 +289,7 @@ impl Keys {
                 .iter()
                 .filter_map(|name| Scope::parse(name))
                 .collect(),
+            job: claims.job.map(JobId::new),
         })
     }
 
@@ -237,13 +306,9 @@ impl Keys {
     pub(super) fn mint_expired(&self, sid: &Sid, scopes: &[Scope]) -> SecretString {
         let now = jsonwebtoken::get_current_timestamp();
         self.sign(&Claims {
-            sub: sid.to_string(),
-            scope: scopes
-                .iter()
-                .map(|scope| scope.as_str().to_owned())
-                .collect(),
             iat: now - 100,
             exp: now - 1,
+            ..Claims::new(sid, None, scopes, Duration::ZERO)
         })
     }
 }

@@ -4,6 +4,7 @@
 //! - [`FolderBlobs`]: artifacts, caches and workspaces as files.
 //! - [`History`]: the builds that were recorded, newest first, and finding the one a user
 //!   means.
+//! - [`RecordedPast`]: the builds before one.
 //! - [`recover_interrupted`]: puts right what a killed program has left behind.
 //!
 //! What a journal looks like inside is the business of `journal`, of a log that of `logs`.
@@ -12,6 +13,7 @@ mod blobs;
 mod find;
 mod folders;
 mod history;
+mod past;
 mod recover;
 #[cfg(test)]
 mod tests;
@@ -20,4 +22,5 @@ pub use blobs::FolderBlobs;
 pub use find::{BuildSpec, FindError};
 pub use folders::{BuildFolder, FolderError, Home, RuntimeFolder, create_private};
 pub use history::{History, HistoryItem, Listing};
+pub use past::RecordedPast;
 pub use recover::{Interrupted, Sweep, recover_interrupted};

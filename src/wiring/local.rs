@@ -20,13 +20,14 @@ use crate::executors::{HostExecutor, HostOptions, scratch_name};
 use crate::hosts::HostChild;
 use crate::ports::{Checkout, Clock, Executor, SystemClock};
 use crate::script;
-use crate::script_api::{self, Api, Keys, Listeners, Scope, Settings};
+use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
 use crate::store::{BuildFolder, FolderBlobs, Home};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::error::UserError;
 use super::host::{self, HostOrders, Prepared};
 use super::params::FixedParams;
+use super::surroundings::{self, FixedSecrets, warn_of_readers};
 
 /// How long a job that is to stop may take to do so.
 const JOB_GRACE: Duration = Duration::from_secs(10);
@@ -116,6 +117,19 @@ async fn set_up(
         refusal = Some(why);
         FixedParams::default()
     });
+    let mut remarks = Vec::new();
+    let secrets = FixedSecrets::resolve(&run.secrets, run.secrets_file.as_deref(), |name| {
+        std::env::var(name).ok()
+    });
+    let secrets = secrets.unwrap_or_else(|why| {
+        refusal.get_or_insert(why);
+        FixedSecrets::default()
+    });
+    remarks.extend(run.secrets_file.as_deref().and_then(warn_of_readers));
+    let granted = surroundings::granted(run).unwrap_or_else(|why| {
+        refusal.get_or_insert(why);
+        Vec::new()
+    });
     let dir = match project_dir(&request.dir) {
         Ok(dir) => dir,
         Err(error) => {
@@ -123,7 +137,6 @@ async fn set_up(
             std::path::absolute(&request.dir).unwrap_or_else(|_| request.dir.clone())
         }
     };
-    let mut remarks = Vec::new();
     let (sid, folder) = home
         .new_build(&repo_id(&dir), clock.now())
         .map_err(|error| UserError::of(&error))?;
@@ -131,6 +144,7 @@ async fn set_up(
 
     let masks = Masks::default();
     masks.add(params.secrets());
+    masks.add(secrets.values());
     let variables: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -175,11 +189,48 @@ async fn set_up(
 
     let keys = Keys::random()
         .map_err(|error| UserError::new(format!("the system has no random numbers: {error}")))?;
-    let script_token = keys.mint(&sid, Scope::script_default(), TOKEN_LIFETIME);
+    let script_token = keys.mint(&sid, &granted, TOKEN_LIFETIME);
     let watch_token = keys.mint(&sid, Scope::watcher(), TOKEN_LIFETIME);
     masks.add([script_token.expose_secret(), watch_token.expose_secret()]);
 
-    let build_map = build_map(&sid, &dir, git.as_ref(), request.source);
+    let (surroundings, odd) =
+        surroundings::gather(home, &sid, checkout.dir(), git.as_ref(), secrets);
+    remarks.extend(odd);
+    let (changes, odd) = surroundings::changes(&dir, request.revision.as_ref());
+    remarks.extend(odd);
+    let mut build_map = build_map(&sid, &dir, git.as_ref(), request.source);
+    if let Some(changes) = changes {
+        build_map.insert(Value::kw("changes"), changes);
+    }
+
+    let runtime = home.runtime(&sid).map_err(|error| UserError::of(&error))?;
+    runtime.create().map_err(|error| UserError::of(&error))?;
+    let unix = script_api::bind(&runtime.dir)
+        .await
+        .map_err(|error| UserError::of(&error))?;
+    unix.write_watch_token(&watch_token).map_err(|error| {
+        UserError::new(format!("cannot write a token for other shells: {error}"))
+    })?;
+    let (tcp, url) = match loopback().await {
+        Ok((listener, url)) => (Some(listener), Some(url)),
+        Err(error) => {
+            // Our own script library does without.
+            remarks.push(format!(
+                "the script API cannot be served on loopback TCP: {error}"
+            ));
+            (None, None)
+        }
+    };
+    let socket = unix.path().to_owned();
+    let job_tokens = JobTokenMaker {
+        sid: sid.clone(),
+        keys: keys.clone(),
+        granted,
+        url: url.clone(),
+        socket: socket.to_string_lossy().into_owned(),
+        masks: masks.clone(),
+    };
+
     let plan = BuildPlan {
         build_map: build_map.clone(),
         journal: Some(folder.journal.clone()),
@@ -188,6 +239,8 @@ async fn set_up(
         executor,
         blobs: Arc::new(FolderBlobs::new(home.blobs(), LARGEST_BLOB)),
         params: Arc::new(params),
+        surroundings,
+        job_tokens: Some(Arc::new(job_tokens)),
         clock,
         job_env: job_env(&sid, git.as_ref()),
         limits: Limits {
@@ -213,26 +266,6 @@ async fn set_up(
         handle.note(None, TuiEvent::Host { name }, Some(chosen.reason.clone()));
     }
 
-    let runtime = home.runtime(&sid).map_err(|error| UserError::of(&error))?;
-    runtime.create().map_err(|error| UserError::of(&error))?;
-    let unix = script_api::bind(&runtime.dir)
-        .await
-        .map_err(|error| UserError::of(&error))?;
-    unix.write_watch_token(&watch_token).map_err(|error| {
-        UserError::new(format!("cannot write a token for other shells: {error}"))
-    })?;
-    let (tcp, url) = match loopback(&runtime.dir.join("api.url")).await {
-        Ok((listener, url)) => (Some(listener), Some(url)),
-        Err(error) => {
-            // Our own script library does without.
-            handle.warn(
-                None,
-                format!("the script API cannot be served on loopback TCP: {error}"),
-            );
-            (None, None)
-        }
-    };
-    let socket = unix.path().to_owned();
     let shutdown = CancellationToken::new();
     let api = Api::new(handle.clone(), keys, Settings::default());
     let serving = tokio::spawn(script_api::serve(
@@ -290,11 +323,10 @@ async fn set_up(
     })
 }
 
-/// Listens on loopback TCP, and notes where in a file.
-async fn loopback(note: &Path) -> std::io::Result<(TcpListener, String)> {
+/// Listens on loopback TCP, and says where.
+async fn loopback() -> std::io::Result<(TcpListener, String)> {
     let listener = script_api::bind_loopback().await?;
     let url = format!("http://{}", listener.local_addr()?);
-    std::fs::write(note, &url)?;
     Ok((listener, url))
 }
 

@@ -26,6 +26,7 @@ mod params;
 mod report;
 mod screen;
 mod screenshots;
+mod surroundings;
 
 use std::future::Future;
 use std::io::IsTerminal;

@@ -79,7 +79,7 @@ impl ParamSource for FixedParams {
 
 /// A flat map of names and values: TOML, JSON or EDN by the file's ending, else
 /// `NAME=VALUE` lines with `#` comments.
-fn read_file(path: &Path, text: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn read_file(path: &Path, text: &str) -> Result<Vec<(String, String)>, String> {
     let flat = "expected names with texts, numbers or true and false";
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("toml") => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -95,6 +96,12 @@ async fn perform(
     let cwd = transfer::directory(&folder.work(), &work_dir)
         .map_err(|reason| error(format!("work-dir {wanted_dir:?} {reason}")))?;
 
+    if let Some(api) = &order.api {
+        folder
+            .write_token(api.token.expose_secret())
+            .map_err(|reason| error(format!("cannot write the job's token: {reason}")))?;
+    }
+
     ports.report(JobReport::Started);
     let outcome = {
         let mut commands = CommandRun {
@@ -113,6 +120,10 @@ async fn perform(
         commands.end().await;
         outcome
     };
+    if order.api.is_some() {
+        // It is good for nothing any more; folders that are kept shall not have it either.
+        let _ = std::fs::remove_file(folder.token_file());
+    }
     if outcome.status == JobStatus::Canceled {
         return Err(outcome);
     }
@@ -289,6 +300,18 @@ fn environment(
         ]
         .map(|(name, path)| (name.into(), path.into())),
     );
+    if let Some(api) = &order.api {
+        let url = api.url.as_ref().map(|url| ("MONKEYCI_API_URL", url.into()));
+        env.extend(
+            [
+                ("MONKEYCI_API_SOCKET", OsString::from(&api.socket)),
+                ("MONKEYCI_API_TOKEN_FILE", folder.token_file().into()),
+            ]
+            .into_iter()
+            .chain(url)
+            .map(|(name, value)| (name.into(), value)),
+        );
+    }
     env
 }
 

@@ -5,6 +5,7 @@
 //!     workspace/                     what the archive holds, unpacked once
 //!     jobs/<job>-<attempt>/          one a job: deleted when it is over
 //!         work/                      its copy of the workspace
+//!         api-token                  its key to the script API, while it runs, if it has one
 //!         script/  logs/             where `MONKEYCI_SCRIPT_DIR` and `_LOG_DIR` point
 //! ```
 //!
@@ -182,6 +183,23 @@ impl JobScratch {
 
     pub(super) fn log_dir(&self) -> PathBuf {
         self.root.join("logs")
+    }
+
+    /// Where the job finds its token.
+    pub(super) fn token_file(&self) -> PathBuf {
+        self.root.join("api-token")
+    }
+
+    /// Writes the job's token for its user only.
+    pub(super) fn write_token(&self, token: &str) -> io::Result<()> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.token_file())?
+            .write_all(token.as_bytes())
     }
 
     /// What blocking tasks of this job are run with, so that the build's end waits for them.

@@ -208,6 +208,7 @@ impl Host {
             save: Vec::new(),
             timeout: LIMIT,
             grace: LIMIT,
+            api: None,
         }
     }
 
@@ -965,4 +966,40 @@ async fn an_archive_that_breaks_off_never_takes_the_place_of_a_whole_one() {
     assert!(put.is_err());
     let now = host.blobs.blobs.lock().unwrap()[&cache.key].clone();
     assert_eq!(now, good);
+}
+
+#[tokio::test]
+async fn a_job_that_may_use_the_api_finds_its_token_in_a_file_of_its_own() {
+    let host = Host::with_options(&[], keeping(true));
+    let mut order = host.order(
+        "job",
+        &[
+            "cat \"$MONKEYCI_API_TOKEN_FILE\"; echo",
+            "ls -l \"$MONKEYCI_API_TOKEN_FILE\" | cut -c1-10",
+            "echo $MONKEYCI_API_URL $MONKEYCI_API_SOCKET",
+            "env | grep -c t0k3n || true; ls -A",
+        ],
+    );
+    order.api = Some(crate::ports::JobApi {
+        url: Some("http://127.0.0.1:1".to_owned()),
+        socket: "/run/api.sock".to_owned(),
+        token: "t0k3n".into(),
+    });
+    let (outcome, ports) = host.run(order).await;
+    assert_eq!(outcome, success());
+    assert_eq!(
+        ports.out(),
+        "t0k3n\n-rw-------\nhttp://127.0.0.1:1 /run/api.sock\n0\n"
+    );
+    // Not even in folders that are kept.
+    host.end().await;
+    let jobs = host
+        .scratch()
+        .join(&entries(&host.scratch())[0])
+        .join("jobs");
+    let kept = jobs.join(&entries(&jobs)[0]);
+    assert_eq!(entries(&kept), ["logs", "script", "work"]);
+
+    let (_, ports) = host.script(&["env | grep MONKEYCI_API || true"]).await;
+    assert_eq!(ports.out(), "");
 }

@@ -1,11 +1,14 @@
 //! Who is let in, on every route.
 
 use super::*;
+use crate::domain::JobId;
 use crate::script_api::{TokenError, served};
 
 /// A path of the table with its names filled in.
 fn filled(path: &str) -> String {
-    path.replace("{job}", "job%201").replace("{id}", "some-id")
+    path.replace("{job}", "job%201")
+        .replace("{id}", "some-id")
+        .replace("{name}", "some-name")
 }
 
 async fn status_of(caller: &Caller, method: &Method, path: &str) -> u16 {
@@ -155,4 +158,32 @@ async fn both_transports_ask_for_the_same_token() {
     assert_eq!(over_tcp(None).get("/test").await.status(), 401);
     let good = service.token(&[]);
     assert_eq!(over_tcp(Some(&good)).get("/test").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_jobs_token_is_good_while_its_job_is_at_work_and_moves_archives_only() {
+    let service = Service::start().await;
+    service.announce(r#"{:id "job 1" :type :container}"#).await;
+    let job = JobId::new("job 1");
+    let all: Vec<Scope> = Scope::ALL.to_vec();
+    let minute = Duration::from_mins(1);
+    let token = service.keys.mint_for_job(&sid(), &job, &all, minute);
+    let caller = service.caller(Some(&token));
+    for (method, path, _) in served() {
+        let status = status_of(&caller, &method, &filled(path)).await;
+        assert_eq!(status, 401, "before its job is at work: {method} {path}");
+    }
+    service.engine.begin_for_tests(&job);
+    let refused = service
+        .warning("the job that the token is for is not at work")
+        .await;
+    assert_eq!(refused.job_id, Some(job));
+    for (method, path, _) in served() {
+        if path.contains("/{job}/") {
+            let status = status_of(&caller, &method, &filled(path)).await;
+            assert_eq!(status, 403, "{method} {path}");
+        }
+    }
+    assert_eq!(status_of(&caller, &Method::GET, "/test").await, 200);
+    assert_eq!(status_of(&caller, &Method::GET, "/cache/none").await, 204);
 }

@@ -64,7 +64,7 @@ pub(super) async fn check(method: &Method, path: &str, response: Response) -> Re
         return response;
     };
     let kind = kind.to_str().unwrap().split(';').next().unwrap().to_owned();
-    let content = contents.and_then(|contents| contents.get(&kind));
+    let content = contents.and_then(|contents| contents.get(&kind).or_else(|| contents.get("*/*")));
     let Some(content) = content else {
         panic!("{place}: {kind} is not described");
     };

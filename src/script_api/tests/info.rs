@@ -34,6 +34,97 @@ async fn build_says_what_is_known_of_the_build() {
     let service = Service::start().await;
     let build = value(service.script().get("/build").await).await;
     assert_eq!(build.get("build-id"), Some(&"build-1".into()));
+    assert_eq!(build.get("status"), Some(&Value::kw("pending")));
+    assert_eq!(
+        build.get("changes"),
+        Some(&read(r#"{:added #{"new"} :modified #{} :removed #{}}"#))
+    );
+    let previous = build.get("previous").unwrap();
+    assert_eq!(previous.get("build-id"), Some(&"build-0".into()));
+    assert_eq!(previous.get("status"), Some(&Value::kw("success")));
+    assert_eq!(build.get("last-success"), Some(&Value::Nil));
+}
+
+#[tokio::test]
+async fn what_is_read_is_noted_once_with_the_job_it_was_read_for() {
+    let service = Service::start().await;
+    service
+        .announce(r#"{:id "unit tests" :type :action}"#)
+        .await;
+    let script = service.script();
+    for job in ["unit%20tests", "unit%20tests", "nobody"] {
+        let asked = script
+            .request(&Method::GET, "/params")
+            .header("MonkeyCI-Job", job);
+        assert_eq!(send(asked).await.status(), 200);
+    }
+    service
+        .event("the note without a job", |event| {
+            event.type_name() == "tui/read" && event.job_id.is_none()
+        })
+        .await;
+    let notes: Vec<Option<JobId>> = service
+        .engine
+        .journal()
+        .events()
+        .iter()
+        .filter(|event| event.type_name() == "tui/read")
+        .map(|event| event.job_id.clone())
+        .collect();
+    assert_eq!(notes, [Some("unit tests".into()), None]);
+}
+
+#[tokio::test]
+async fn a_secret_is_given_by_its_name_and_audited_without_its_value() {
+    let service = Service::start().await;
+    let script = service.script();
+    let secret = value(script.get("/secret/npm-token").await).await;
+    assert_eq!(secret.get("value"), Some(&"s3cr3t-value".into()));
+    assert_eq!(script.get("/secret/other").await.status(), 404);
+    let audit = service
+        .event("the audit", |event| event.type_name() == "tui/read")
+        .await;
+    let written = crate::wire::write_event(&audit);
+    assert!(
+        written.contains(r#":what :secret, :name "npm-token", :by "script""#),
+        "{written}"
+    );
+    service
+        .warning("the script asks for the secret \"other\"")
+        .await;
+    for event in service.engine.journal().events() {
+        let line = crate::wire::write_event(&event);
+        assert!(!line.contains("s3cr3t-value"), "{line}");
+    }
+    let masked = service.engine.masks().mask("say s3cr3t-value");
+    assert_eq!(masked.as_deref(), Some("say ***"));
+}
+
+#[tokio::test]
+async fn what_is_not_known_of_the_project_is_nil_and_said_once() {
+    let service = Service::start().await;
+    let script = service.script();
+    for _ in 0..2 {
+        let repo = value(script.get("/repo").await).await;
+        assert_eq!(repo.get("name"), Some(&"App".into()));
+        assert_eq!(repo.get("url"), Some(&Value::Nil));
+        let labels = read(r#"[{:name "team" :value "core"}]"#);
+        assert_eq!(repo.get("labels"), Some(&labels));
+    }
+    let org = value(script.get("/org").await).await;
+    assert_eq!(org, read(r#"{:id "local" :name nil}"#));
+    service
+        .warning("the organisation, of which this is not known: name")
+        .await;
+    service
+        .warning("the repository, of which this is not known: url, main-branch")
+        .await;
+    let said = service
+        .types()
+        .iter()
+        .filter(|name| *name == "tui/warning")
+        .count();
+    assert_eq!(said, 2);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod events;
 mod info;
 mod low_level;
 mod recorded;
+mod results;
 mod schema;
 mod stream;
 
@@ -24,10 +25,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Api, Keys, Listeners, Scope, Settings, bind, bind_loopback, serve};
-use crate::domain::{Event, EventKind, Sid, TuiEvent};
+use crate::domain::{BuildStatus, Event, EventKind, Sid, StoredResult, TuiEvent};
 use crate::edn::{self, Value};
 use crate::engine::EngineHandle;
-use crate::ports::{BlobError, BlobKey, BlobReader, BlobStore, Param, ParamSource};
+use crate::ports::{
+    BlobError, BlobKey, BlobReader, BlobStore, OrgInfo, Param, ParamSource, Past, PastBuild,
+    PastBuilds, RepoInfo, SecretStore, Surroundings,
+};
 
 /// Nothing here takes long; what does is broken.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -90,6 +94,50 @@ impl ParamSource for OneParam {
     }
 }
 
+/// One secret, and one build before.
+#[derive(Debug)]
+struct OneOfEach;
+
+impl SecretStore for OneOfEach {
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<SecretString>, String>> {
+        let found = (name == "npm-token").then(|| "s3cr3t-value".into());
+        std::future::ready(Ok(found)).boxed()
+    }
+}
+
+impl PastBuilds for OneOfEach {
+    fn find(&self, which: Past) -> BoxFuture<'_, Result<Option<PastBuild>, String>> {
+        let previous = || PastBuild {
+            sid: Sid::new("local", "repo", "build-0"),
+            status: BuildStatus::Success,
+            commit_id: None,
+            start_time: Some(1),
+            end_time: None,
+            results: vec![StoredResult {
+                name: "old".to_owned(),
+                media_type: "application/edn".to_owned(),
+                size: 2,
+                job_id: None,
+                time: None,
+            }],
+        };
+        std::future::ready(Ok((which == Past::Previous).then(previous))).boxed()
+    }
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings {
+        secrets: Arc::new(OneOfEach),
+        past: Arc::new(OneOfEach),
+        repo: RepoInfo {
+            name: Some("App".to_owned()),
+            labels: Some(vec![("team".to_owned(), "core".to_owned())]),
+            ..RepoInfo::default()
+        },
+        org: OrgInfo::default(),
+    }
+}
+
 /// A build being served.
 struct Service {
     home: tempfile::TempDir,
@@ -117,11 +165,12 @@ impl Service {
         let checkout = home.path().join("checkout");
         std::fs::create_dir(&checkout).unwrap();
         let blobs = Arc::new(MemoryBlobs::default());
-        let engine = EngineHandle::for_tests(
+        let engine = EngineHandle::for_tests_with(
             sid(),
             checkout,
             Arc::clone(&blobs) as Arc<dyn BlobStore>,
             Arc::new(OneParam),
+            surroundings(),
         );
         let keys = Keys::random().unwrap();
         let api = Api::new(engine.clone(), keys.clone(), settings);
