@@ -25,7 +25,7 @@ use crate::edn::{Map, Value};
 use crate::ports::{Control, JobOutcome, JobReport};
 
 use super::filter::Filter;
-use super::orders::{Approvals, BuildSummary, ChildExit, Input, Limits, Output};
+use super::orders::{Approvals, BuildSummary, ChildExit, GraphRule, Input, Limits, Output};
 use super::stop::StopReason;
 
 /// In milliseconds.
@@ -60,6 +60,7 @@ pub struct Core {
     limits: Limits,
     approvals: Approvals,
     filter: Filter,
+    graph: GraphRule,
     child: Child,
     exit: Option<ChildExit>,
     /// Container jobs whose turn has not come.
@@ -94,6 +95,7 @@ impl Core {
             limits,
             approvals,
             filter: Filter::default(),
+            graph: GraphRule::default(),
             child: Child::NotStarted,
             exit: None,
             waiting: VecDeque::new(),
@@ -121,6 +123,13 @@ impl Core {
     #[must_use]
     pub fn only(mut self, jobs: Vec<JobId>) -> Self {
         self.filter = Filter::new(jobs);
+        self
+    }
+
+    /// What to do about dependencies that cannot be right.
+    #[must_use]
+    pub fn graph(mut self, rule: GraphRule) -> Self {
+        self.graph = rule;
         self
     }
 
@@ -350,11 +359,17 @@ impl Core {
                 .and_then(|id| self.build.job(id))
                 .map(|job| job.phase);
             let kind = self.posted_kind(&event);
-            let learned = match &event.kind {
-                EventKind::ScriptStart { jobs } => self.filter.learn(jobs),
-                _ => Ok(()),
+            let (learned, faults) = match &event.kind {
+                EventKind::ScriptStart { jobs } => (
+                    self.filter.learn(jobs).and(self.graph.refuse(jobs)),
+                    self.graph.faults(jobs),
+                ),
+                _ => (Ok(()), Vec::new()),
             };
             self.append(now, event);
+            for (job, fault) in faults {
+                self.warn(now, job, fault);
+            }
             if let Err(why) = learned {
                 self.failure.get_or_insert(why);
                 if self.stop.is_none() {

@@ -24,7 +24,7 @@ use super::core::Core;
 use super::handle::{EngineHandle, GrowthHub, Inner, JobsAtWork, Message, NotTaken, Reply};
 use super::logbook::{Logbook, unwritten};
 use super::masks::Masks;
-use super::orders::{Approvals, BuildSummary, Input, Limits, Output};
+use super::orders::{Approvals, BuildSummary, GraphRule, Input, Limits, Output};
 use super::units::{Unit, Units};
 
 /// How many messages are handled before their events are written: one write for a burst,
@@ -58,6 +58,8 @@ pub struct BuildPlan {
     pub clock: Arc<dyn Clock>,
     /// What the runner adds to the environment of every job.
     pub job_env: Vec<(String, String)>,
+    /// What to do about dependencies that cannot be right.
+    pub graph: GraphRule,
     /// Times and numbers.
     pub limits: Limits,
     /// What to do about blocked jobs.
@@ -133,7 +135,8 @@ impl Engine {
             plan.limits.clone(),
             plan.approvals.clone(),
         )
-        .only(plan.only.clone());
+        .only(plan.only.clone())
+        .graph(plan.graph);
         let now = plan.clock.now();
         let begun = core.begin(now, plan.build_map.clone());
         let mut engine = Self {
@@ -540,6 +543,7 @@ mod tests {
             job_tokens: None,
             clock: Arc::new(SystemClock),
             job_env: Vec::new(),
+            graph: GraphRule::default(),
             limits: Limits::default(),
             approvals: Approvals::default(),
             only: Vec::new(),

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::domain::{BuildStatus, Event, Job, JobId, Sid, TuiEvent};
+use crate::domain::{BuildStatus, Event, GraphFault, Job, JobGraph, JobId, Sid, TuiEvent};
 use crate::ports::{Control, JobOutcome, JobReport};
 
 use super::stop::StopReason;
@@ -97,6 +97,58 @@ pub struct Approvals {
     pub all: bool,
     /// Nobody watches: when only blocked jobs are left, cancel the build.
     pub cancel_when_stuck: bool,
+}
+
+/// What to do about the dependencies of a script that cannot be right (decisions.md, "Command
+/// line").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GraphRule {
+    /// Somebody has looked at them, who knows their places in the files.
+    #[default]
+    Known,
+    /// Tell people, once each.
+    Warn,
+    /// Do not run such a script.
+    Refuse,
+}
+
+/// More faults of one script are not told one by one.
+const MOST_FAULTS: usize = 50;
+
+impl GraphRule {
+    /// What people are to be told, with the job that it is about.
+    pub(super) fn faults(self, jobs: &[Job]) -> Vec<(Option<JobId>, String)> {
+        if self != Self::Warn {
+            return Vec::new();
+        }
+        let graph = JobGraph::new(jobs);
+        let told = graph.faults().iter().take(MOST_FAULTS).map(|fault| {
+            let job = match fault {
+                GraphFault::Duplicate(job) | GraphFault::Missing { job, .. } => Some(job.clone()),
+                GraphFault::Cycle(_) => None,
+            };
+            (job, fault.to_string())
+        });
+        told.collect()
+    }
+
+    /// The reason not to run it, if there is one.
+    pub(super) fn refuse(self, jobs: &[Job]) -> Result<(), String> {
+        if self != Self::Refuse {
+            return Ok(());
+        }
+        let graph = JobGraph::new(jobs);
+        let faults: Vec<String> = graph
+            .faults()
+            .iter()
+            .take(MOST_FAULTS)
+            .map(ToString::to_string)
+            .collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(format!("refused with --strict: {}", faults.join("; ")))
+    }
 }
 
 /// Times that the core lives by.

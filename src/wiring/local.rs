@@ -14,10 +14,10 @@ use crate::cli::{BuildArgs, ExecutorChoice, RunArgs};
 use crate::domain::{GitInfo, JobId, Sid, TuiEvent, stable_hash};
 use crate::edn::{Map, Value};
 use crate::engine::{
-    Approvals, BuildPlan, BuildSummary, Engine, EngineHandle, Limits, masks::Masks,
+    Approvals, BuildPlan, BuildSummary, Engine, EngineHandle, GraphRule, Limits, masks::Masks,
 };
 use crate::executors::{HostExecutor, HostOptions, scratch_name};
-use crate::hosts::HostChild;
+use crate::hosts::{Host, HostChild};
 use crate::ports::{Checkout, Clock, Executor, SystemClock};
 use crate::script;
 use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
@@ -243,6 +243,7 @@ async fn set_up(
         job_tokens: Some(Arc::new(job_tokens)),
         clock,
         job_env: job_env(&sid, git.as_ref()),
+        graph: graph_rule(prepared.as_ref(), run),
         limits: Limits {
             parallel: run.parallel.map_or_else(cores, usize::from),
             build: run.timeout,
@@ -388,6 +389,15 @@ fn choose_executor(choice: ExecutorChoice) -> Result<(), String> {
              the project"
                 .to_owned(),
         ),
+    }
+}
+
+/// The embedded host's script has been read, and its faults are told with their places.
+fn graph_rule(prepared: Option<&Prepared>, run: &RunArgs) -> GraphRule {
+    match prepared {
+        Some(prepared) if prepared.chosen.host != Host::Embedded && run.strict => GraphRule::Refuse,
+        Some(prepared) if prepared.chosen.host != Host::Embedded => GraphRule::Warn,
+        _ => GraphRule::Known,
     }
 }
 
