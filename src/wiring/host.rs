@@ -14,10 +14,6 @@ use crate::script::{self, Script};
 
 use super::error::{Exit, UserError};
 
-/// Said about scripts in Clojure as long as our own library cannot run them.
-const NO_LIBRARY: &str = "build.clj needs a script library, and this version's own is not complete yet: \
-    --lib-version V runs it with MonkeyCI's, which the official Clojure tool or babashka fetches";
-
 /// A script that can be run, and by what.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -38,9 +34,6 @@ pub(super) fn prepare(dir: &Path, run: &RunArgs) -> Result<Prepared, String> {
     let script = script::load(&script_dir).map_err(|error| error.full_text())?;
     let tools = Tools::from_env();
     let chosen = choose(&script_dir, run, &tools)?;
-    if chosen.host != Host::Embedded && run.lib_version.is_none() && tools.library.is_none() {
-        return Err(NO_LIBRARY.to_owned());
-    }
     let mut remarks = if script.clojure {
         // Which jobs there are is known once the script has run.
         Vec::new()

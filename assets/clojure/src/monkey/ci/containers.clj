@@ -1,0 +1,31 @@
+(ns monkey.ci.containers
+  "What a container job says of its container.")
+
+(defn image
+  "The container image."
+  [job]
+  (or (:container/image job) (:image job)))
+
+(def env
+  "The environment of the container: names to values."
+  :container/env)
+
+(def cmd
+  "The command that is run instead of a script."
+  :container/cmd)
+
+(def args
+  "Arguments of the command."
+  :container/args)
+
+(def entrypoint
+  "The entrypoint of the container."
+  :container/entrypoint)
+
+(def mounts
+  "Pairs of a folder of the host and where it appears in the container."
+  :container/mounts)
+
+(def platform
+  "The platform of the image."
+  :container/platform)

@@ -1,0 +1,138 @@
+(ns monkey.ci.script.events
+  "Telling the runner what happens, and hearing what it says.
+
+  One thread posts, in order, what is waiting at the moment in one request; another reads the event
+  stream and comes back after the last event that it has seen when the stream breaks."
+  (:require [clojure.string :as str]
+            [monkey.ci.jobs :as jobs]
+            [monkey.ci.script.edn :as edn]
+            [monkey.ci.script.http :as http])
+  (:import (java.util ArrayList)
+           (java.util.concurrent LinkedBlockingQueue)))
+
+(defn daemon
+  "Runs `f` in a thread that does not keep the process alive. Gives the thread."
+  ^Thread [thread-name f]
+  (doto (Thread. ^Runnable f)
+    (.setName thread-name)
+    (.setDaemon true)
+    (.start)))
+
+;;; What a job is, on the wire
+
+(defn- blob [item]
+  (-> (select-keys item [:id :path])
+      (update :id jobs/id->str)
+      (update :path str)))
+
+(defn job->data
+  "The job without its functions, as it is told to others."
+  [job]
+  (reduce (fn [job k] (cond-> job (seq (k job)) (update k #(mapv blob %))))
+          (dissoc job :action :init :result)
+          [:save-artifacts :restore-artifacts :caches]))
+
+;;; Posting
+
+(def ^:private largest-batch 200)
+
+(defn- post-batch [client events on-lost]
+  (try
+    (let [{:keys [status]} (http/request client {:method :post
+                                                 :path   "/events"
+                                                 :body   (edn/write-strict (vec events))})]
+      (when-not (<= 200 (long status) 299)
+        (on-lost (str "The runner refuses events with status " status))))
+    (catch Exception e
+      (on-lost (ex-message e)))))
+
+(defn poster
+  "Starts to post. Gives `{:post! f :close! f}`: `post!` takes an event and returns at once,
+  `close!` waits until all is posted. `on-lost` is told why when that is not possible."
+  [client on-lost]
+  (let [queue  (LinkedBlockingQueue.)
+        thread (daemon "poster"
+                       (fn []
+                         (loop []
+                           (let [batch (ArrayList.)]
+                             (.add batch (.take queue))
+                             (.drainTo queue batch (int largest-batch))
+                             (let [events (remove #{::end} batch)]
+                               (when (seq events)
+                                 (post-batch client events on-lost))
+                               (when-not (some #{::end} batch)
+                                 (recur)))))))]
+    {:post!  (fn [event] (.put queue event))
+     :close! (fn []
+               (.put queue ::end)
+               (.join ^Thread thread 30000))}))
+
+;;; Listening
+
+(def ^:private tries
+  "So often a stream that breaks is opened again in a row, with longer and longer pauses."
+  8)
+
+(defn- take-line
+  "What a line of the stream adds: `[last-id event]`, the event nil when there is none."
+  [last-id line]
+  (cond
+    (str/starts-with? line "id: ") [(subs line 4) nil]
+    (str/starts-with? line "data: ") [last-id (try
+                                                (edn/read-lenient (subs line 6))
+                                                ;; One odd line is one event less, no more.
+                                                (catch Exception _ nil))]
+    :else [last-id nil]))
+
+(defn- read-stream
+  "Reads one stream to its end; gives the id of the last event."
+  [{:keys [read-line]} last-id on-event]
+  (loop [last-id last-id]
+    (if-let [line (read-line)]
+      (let [[last-id event] (take-line last-id line)]
+        (when (map? event)
+          (on-event event))
+        (recur last-id))
+      last-id)))
+
+(defn listen
+  "Opens the event stream and returns when the runner has answered; then each event is given to
+  `on-event` from another thread. `on-lost` is told why when the stream cannot be had (any more)."
+  [client on-event on-lost]
+  (let [opened (promise)
+        seen   (atom nil)
+        open   (fn []
+                 (let [stream (http/open-stream
+                               client
+                               {:path    "/events"
+                                :headers (cond-> {"Accept" "text/event-stream"}
+                                           @seen (assoc "Last-Event-ID" @seen))})]
+                   (when-not (= 200 (:status stream))
+                     ((:close stream))
+                     (throw (ex-info (str "The runner answers the event stream with status "
+                                          (:status stream))
+                                     {:final? true})))
+                   stream))
+        follow (fn []
+                 (let [stream (open)]
+                   (deliver opened true)
+                   (try
+                     (reset! seen (read-stream stream @seen
+                                               (fn [event] (on-event event))))
+                     (finally ((:close stream))))))]
+    (daemon "events"
+            (fn []
+              (loop [left tries]
+                (let [before @seen
+                      why    (try
+                               (follow)
+                               "The event stream has ended"
+                               (catch Throwable e
+                                 (if (:final? (ex-data e)) e (ex-message e))))]
+                  (cond
+                    (instance? Throwable why) (do (deliver opened false) (on-lost (ex-message why)))
+                    (not= before @seen) (recur (long tries))
+                    (pos? left) (do (Thread/sleep (long (* 50 (bit-shift-left 1 (- (long tries) (long left))))))
+                                    (recur (dec left)))
+                    :else (do (deliver opened false) (on-lost why)))))))
+    @opened))
