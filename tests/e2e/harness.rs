@@ -361,9 +361,23 @@ pub fn at_work_in(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Waits for a file that somebody else writes.
+#[track_caller]
+pub fn wait_for_file(file: &Path) {
+    eventually(&format!("{} is there", file.display()), || file.exists());
+}
+
 /// Says that a test could not be run here, and why; the check of this repository counts it.
 pub fn not_run(name: &str, why: &str) {
-    let line = format!("not run: {name}: {why}\n");
+    note(&format!("not run: {name}: {why}\n"));
+}
+
+/// Says that something stood in for what users have; counted, too.
+pub fn stand_in(name: &str, what: &str) {
+    note(&format!("stand-in: {name}: {what}\n"));
+}
+
+fn note(line: &str) {
     print!("{line}");
     if let Some(file) = std::env::var_os("MONKEYCI_TUI_NOT_RUN") {
         let file = std::fs::OpenOptions::new()

@@ -8,9 +8,11 @@
 
 mod access;
 mod builds;
+mod clojure_scripts;
 mod commands;
 mod faults;
 mod harness;
+mod hosts;
 mod limits;
 mod screen;
 mod scripts;

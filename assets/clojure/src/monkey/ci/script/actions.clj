@@ -107,8 +107,9 @@
       (spoiled ctx result e))))
 
 (defn execute
-  "Runs the context's job. Gives `{:status … :result …}`."
-  [{:keys [job] :as ctx} post]
+  "Runs the context's job. Gives `{:status … :result …}`. `told!` waits until all that was posted
+  has arrived: an action may end the whole process."
+  [{:keys [job] :as ctx} post told!]
   (let [dir (work-dir ctx)
         ctx (cond-> ctx dir (assoc-in [:job :work-dir] dir))]
     (post :job/initializing {:local-dir dir :credit-multiplier nil})
@@ -119,6 +120,7 @@
                      (failed ctx e)))
           result (or result
                      (do (post :job/start {:credit-multiplier nil})
+                         (told!)
                          (saved ctx job (call-and-listen ctx))))]
       {:status (:status result :success)
        :result (dissoc result :status :exception)})))

@@ -64,7 +64,8 @@
 
 (defn- run-action! [run {:keys [id] :as job}]
   (let [{:keys [status result]} (actions/execute (context run job)
-                                                 #(tell-of-job run %1 id %2))]
+                                                 #(tell-of-job run %1 id %2)
+                                                 (:told! run))]
     (tell-of-job run :job/executed id {:status status :result result})
     (finish! run job status result)))
 
@@ -183,7 +184,7 @@
         state    (atom nil)
         client   (http/client api)
         on-lost  #(.put inbox [:lost (str "The runner cannot be reached any more: " %)])
-        {:keys [post! close!]} (events/poster client on-lost)]
+        {:keys [post! told! close!]} (events/poster client on-lost)]
     {:build      build
      :script-dir (or (get-in build [:script :script-dir]) (System/getProperty "user.dir"))
      :http       client
@@ -192,6 +193,7 @@
      :threads    (atom {})
      :executed   (atom #{})
      :post!      post!
+     :told!      told!
      :close!     close!
      :on-lost    on-lost
      :base       (cond-> {:build build

@@ -47,8 +47,9 @@
       (on-lost (ex-message e)))))
 
 (defn poster
-  "Starts to post. Gives `{:post! f :close! f}`: `post!` takes an event and returns at once,
-  `close!` waits until all is posted. `on-lost` is told why when that is not possible."
+  "Starts to post. Gives `{:post! f :told! f :close! f}`: `post!` takes an event and returns at once,
+  `told!` waits until all so far is posted, `close!` is the last `told!`. `on-lost` is told why when
+  that is not possible."
   [client on-lost]
   (let [queue  (LinkedBlockingQueue.)
         thread (daemon "poster"
@@ -57,12 +58,19 @@
                            (let [batch (ArrayList.)]
                              (.add batch (.take queue))
                              (.drainTo queue batch (int largest-batch))
-                             (let [events (remove #{::end} batch)]
+                             (let [events (filter map? batch)]
                                (when (seq events)
                                  (post-batch client events on-lost))
+                               (doseq [waiting (remove map? batch)
+                                       :when (not= ::end waiting)]
+                                 (deliver waiting true))
                                (when-not (some #{::end} batch)
                                  (recur)))))))]
     {:post!  (fn [event] (.put queue event))
+     :told!  (fn []
+               (let [arrived (promise)]
+                 (.put queue arrived)
+                 (deref arrived 30000 nil)))
      :close! (fn []
                (.put queue ::end)
                (.join ^Thread thread 30000))}))

@@ -24,7 +24,7 @@
                (refer 'clojure.core)
                (load/name-jobs (load/resolve-jobs (eval form) {})))
         [state] (scheduler/start (scheduler/init all))
-        done (actions/execute {:build {:checkout-dir "."} :job (first all)} (fn [_ _]))
+        done (actions/execute {:build {:checkout-dir "."} :job (first all)} (fn [_ _]) (fn []))
         [state] (scheduler/ended state "a" (:status done) (:result done))]
     (script-edn/read-lenient (script-edn/write-strict (mapv events/job->data (vals (:jobs state)))))
     (try
