@@ -226,8 +226,7 @@
         hear (fn [{:keys [src] :as event}]
                (when-not (= :script src)
                  (.put ^LinkedBlockingQueue inbox [:event event])))]
-    (if-not (events/listen http hear on-lost)
-      (do (binding [*out* *err*] (println (second (.take ^LinkedBlockingQueue inbox)))) :error)
+    (if-let [deafen! (events/listen http hear on-lost)]
       (try
         (tell run :script/initializing {:script-dir script-dir})
         (let [all (try
@@ -240,7 +239,9 @@
           (if all (run-jobs! run all) :error))
         (finally
           (flush)
-          (close!))))))
+          (close!)
+          (deafen!)))
+      (do (binding [*out* *err*] (println (second (.take ^LinkedBlockingQueue inbox)))) :error))))
 
 (defn exit-code
   "What a script ends with: 0 also when it was canceled."
