@@ -1,0 +1,14 @@
+//! The script API against what may come: the real script library's own requests, and clients that
+//! mean harm.
+//!
+//! - `conformance.rs`: every recorded exchange of `tests/transcripts`, sent again.
+//!
+//! Everything runs against a real engine behind a real service; see `rig.rs`.
+
+#![expect(clippy::unwrap_used, reason = "what cannot go on has failed its test")]
+
+mod conformance;
+mod differences;
+mod recording;
+mod rig;
+mod wire;
