@@ -157,7 +157,7 @@ async fn the_service_answers_strangers_as_it_is_described() {
         assert!(cases > 500, "{accept}: {said}");
     }
     shutdown.cancel();
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }
 
 /// How many requests it says that it has made up.

@@ -9,11 +9,12 @@
 //! Start reading at `routes.rs`, the table of everything that is served, and described:
 //! `operation.rs` says what a route is, `shapes.rs` what values look like, `openapi.rs` makes the
 //! OpenAPI document of both. `gate.rs` checks tokens, `stream.rs` is the event stream, `blobs.rs` artifacts and caches, `places.rs`
-//! says which paths a script may name.
+//! says which paths a script may name; `connections.rs` bears with clients that are slow or many.
 
 mod asker;
 mod blobs;
 mod body;
+mod connections;
 mod events;
 mod extract;
 mod gate;
@@ -36,8 +37,6 @@ mod tokens;
 mod transfer;
 
 use std::collections::HashSet;
-use std::future::IntoFuture;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,6 +66,11 @@ pub struct Settings {
     pub body_limit: usize,
     /// Largest artifact or cache in bytes, packed; more is answered 413.
     pub blob_quota: u64,
+    /// A request whose head takes longer from its first byte is given up.
+    pub head_time: Duration,
+    /// Most connections at once, for each listener; fewer where few files may be open. One more
+    /// has to be waited for, or whoever is idle longest makes room.
+    pub most_connections: usize,
     /// A request whose body stands still for so long is given up.
     pub body_idle: Duration,
     /// After shutdown, requests at work may finish for so long; then connections are cut.
@@ -81,6 +85,8 @@ impl Default for Settings {
             ping_every: Duration::from_secs(20),
             body_limit: 64 << 20,
             blob_quota: 8 << 30,
+            head_time: Duration::from_secs(30),
+            most_connections: 4096,
             body_idle: Duration::from_mins(1),
             grace: Duration::from_secs(2),
             growth_pause: Duration::from_millis(50),
@@ -205,7 +211,7 @@ pub struct Listeners {
 ///
 /// After `shutdown` streams tell what the journal has and end; whatever takes longer than
 /// [`Settings::grace`] is cut. An [`Api`] is served once.
-pub async fn serve(listeners: Listeners, api: Api, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(listeners: Listeners, api: Api, shutdown: CancellationToken) {
     let Listeners { mut unix, tcp } = listeners;
     let cut = CancellationToken::new();
     // Nothing is served any more once this future is gone, however it goes.
@@ -215,23 +221,15 @@ pub async fn serve(listeners: Listeners, api: Api, shutdown: CancellationToken) 
     );
     let app = routes::router(&api);
 
-    let over_unix = axum::serve(
-        socket::Guarded::new(unix.take_listener(), cut.clone()),
-        app.clone(),
-    )
-    .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-    .into_future();
+    let settings = api.settings();
+    let over_unix =
+        connections::serve(unix.take_listener(), app.clone(), settings, &shutdown, &cut);
     let over_tcp = async {
-        match tcp {
-            Some(listener) => {
-                axum::serve(socket::Guarded::new(listener, cut.clone()), app)
-                    .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-                    .await
-            }
-            None => Ok(()),
+        if let Some(listener) = tcp {
+            connections::serve(listener, app, settings, &shutdown, &cut).await;
         }
     };
-    let served = async { tokio::try_join!(over_unix, over_tcp) };
+    let served = async { tokio::join!(over_unix, over_tcp) };
     let hurry = async {
         shutdown.cancelled().await;
         api.shutdown().cancel();
@@ -240,8 +238,8 @@ pub async fn serve(listeners: Listeners, api: Api, shutdown: CancellationToken) 
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        served = served => served.map(|_| ()),
-        () = hurry => Ok(()),
+        _ = served => {}
+        () = hurry => {}
     }
 }
 

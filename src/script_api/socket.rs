@@ -5,14 +5,9 @@ use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use axum::serve::Listener;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Name of the socket inside its folder.
 pub const SOCKET_NAME: &str = "api.sock";
@@ -173,128 +168,6 @@ impl Drop for ApiSocket {
     }
 }
 
-/// Hands on connections that may be served and cuts them when the token fires.
-///
-/// The cut is what ends half-sent requests and readers that do not read: a graceful
-/// shutdown alone would wait for them for ever.
-#[derive(Debug)]
-pub(super) struct Guarded<L> {
-    inner: L,
-    cut: CancellationToken,
-}
-
-impl<L> Guarded<L> {
-    pub(super) fn new(inner: L, cut: CancellationToken) -> Self {
-        Self { inner, cut }
-    }
-}
-
-/// Connections whose other end can be trusted to be this user, or cannot be known (TCP).
-pub(super) trait PeerCheck {
-    fn is_ours(&self) -> bool;
-}
-
-impl PeerCheck for UnixStream {
-    fn is_ours(&self) -> bool {
-        self.peer_cred()
-            .is_ok_and(|peer| may_connect(peer.uid(), rustix::process::geteuid().as_raw()))
-    }
-}
-
-impl PeerCheck for tokio::net::TcpStream {
-    fn is_ours(&self) -> bool {
-        true
-    }
-}
-
-/// Nobody but the same user, not even root: a token is no passport for another account.
-fn may_connect(peer: u32, ours: u32) -> bool {
-    peer == ours
-}
-
-impl<L> Listener for Guarded<L>
-where
-    L: Listener,
-    L::Io: PeerCheck,
-{
-    type Io = Cut<L::Io>;
-    type Addr = L::Addr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (inner, addr) = self.inner.accept().await;
-            if inner.is_ours() {
-                let cut = Box::pin(self.cut.clone().cancelled_owned());
-                return (Cut { inner, cut }, addr);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.inner.local_addr()
-    }
-}
-
-/// A connection that breaks when a token fires.
-#[derive(Debug)]
-pub(super) struct Cut<S> {
-    inner: S,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl<S: Unpin> Cut<S> {
-    fn poll_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match self.cut.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_cut(cx)?;
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Cut<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_cut(cx)?;
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_cut(cx)?;
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_cut(cx)?;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,12 +230,5 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let error = bind(&home.path().join("x".repeat(100))).await.unwrap_err();
         assert!(error.to_string().contains("XDG_RUNTIME_DIR"), "{error}");
-    }
-
-    #[test]
-    fn only_the_same_user_may_connect() {
-        assert!(may_connect(1000, 1000));
-        assert!(!may_connect(1001, 1000));
-        assert!(!may_connect(0, 1000));
     }
 }

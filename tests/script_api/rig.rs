@@ -123,7 +123,7 @@ pub struct Rig {
     /// `127.0.0.1:PORT`.
     pub tcp: String,
     shutdown: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     running: Option<JoinHandle<BuildSummary>>,
 }
 
@@ -249,10 +249,7 @@ impl Rig {
     /// Ends the service.
     pub async fn stop(self) {
         self.shutdown.cancel();
-        soon("the end of the service", self.serving)
-            .await
-            .unwrap()
-            .unwrap();
+        soon("the end of the service", self.serving).await.unwrap();
     }
 }
 

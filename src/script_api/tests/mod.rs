@@ -148,7 +148,7 @@ struct Service {
     /// Where the TCP listener is.
     tcp: String,
     shutdown: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 fn sid() -> Sid {
@@ -273,7 +273,7 @@ impl Service {
 
     async fn stop(self) {
         self.shutdown.cancel();
-        soon("stopping", self.serving).await.unwrap().unwrap();
+        soon("stopping", self.serving).await.unwrap();
     }
 }
 

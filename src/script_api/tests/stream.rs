@@ -261,7 +261,6 @@ async fn shutdown_ends_streams_but_not_before_they_have_told_all() {
     assert_eq!(count, 20);
     soon("the end of the service", service.serving)
         .await
-        .unwrap()
         .unwrap();
 }
 
