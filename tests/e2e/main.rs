@@ -8,9 +8,9 @@
 
 mod access;
 mod builds;
-mod clojure_scripts;
 mod commands;
 mod faults;
+mod fixtures;
 mod harness;
 mod hosts;
 mod limits;

@@ -5,46 +5,67 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use monkeyci_tui::{edn, wire};
 use serde_json::Value;
 
 use crate::harness::{Project, Ran, Running, json_lines, not_run};
 use crate::hosts::clojure_is_here;
 
-/// All in one home, one behind the other, so that Clojure is prepared once.
 #[test]
-fn every_script_comes_to_what_it_promises() {
-    if !clojure_is_here("every_script_comes_to_what_it_promises") {
-        return;
+fn every_clojure_script_comes_to_what_it_promises() {
+    if clojure_is_here("every_clojure_script_comes_to_what_it_promises") {
+        check_all("clj", 20);
     }
+}
+
+#[test]
+fn every_declared_build_comes_to_what_it_promises() {
+    check_all("embedded", 10);
+}
+
+/// Those of one host: all in one home, one behind the other, so that Clojure is prepared once.
+fn check_all(host: &str, at_least: usize) {
     let home = tempfile::tempdir().unwrap();
-    let wrong: Vec<String> = scripts()
+    let scripts: Vec<_> = scripts()
+        .into_iter()
+        .filter(|(_, expected)| runner(expected) == host)
+        .collect();
+    assert!(scripts.len() >= at_least, "{scripts:?}");
+    let wrong: Vec<String> = scripts
         .iter()
-        .flat_map(|script| {
+        .flat_map(|(script, expected)| {
             let name = script.file_name().unwrap().to_string_lossy().into_owned();
-            let wrong = check(script, home.path());
+            let wrong = check(script, expected, home.path());
             wrong.into_iter().map(move |what| format!("{name}: {what}"))
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn scripts() -> Vec<PathBuf> {
+/// Which host runs it.
+fn runner(expected: &Value) -> &str {
+    expected["runner"].as_str().unwrap_or("clj")
+}
+
+/// The folders, and what is expected of each.
+fn scripts() -> Vec<(PathBuf, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
-    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+    let mut found: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
+        .map(|path| {
+            let text = std::fs::read_to_string(path.join("expect.edn")).unwrap();
+            let expected = edn::read_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+            (path, wire::to_json(&expected))
+        })
         .collect();
-    found.sort();
-    assert!(found.len() >= 20, "{found:?}");
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
     found
 }
 
 /// Builds a script as often as it says, and tells what is not as it should be.
-fn check(script: &Path, home: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(script.join("expect.edn")).unwrap();
-    let expected = monkeyci_tui::edn::read_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-    let expected = monkeyci_tui::wire::to_json(&expected);
+fn check(script: &Path, expected: &Value, home: &Path) -> Vec<String> {
     if let Some(unknown) =
         (expected.as_object().unwrap().keys()).find(|key| !KEYS.contains(&key.as_str()))
     {
@@ -58,7 +79,7 @@ fn check(script: &Path, home: &Path) -> Vec<String> {
     {
         let name = script.file_name().unwrap().to_string_lossy();
         not_run(
-            &format!("clojure_scripts::{name}"),
+            &format!("fixtures::{name}"),
             "there is no git; on Debian: apt-get install git",
         );
         return Vec::new();
@@ -73,7 +94,8 @@ fn check(script: &Path, home: &Path) -> Vec<String> {
                 expected.as_object_mut().unwrap().extend(first);
             }
             let (ran, events) = build(&project, home, &expected);
-            let wrong = compare(&expected, &ran, &events);
+            let mut wrong = compare(&expected, &ran, &events);
+            wrong.extend(out_of_order(&events));
             let shown = if wrong.is_empty() {
                 String::new()
             } else {
@@ -86,7 +108,8 @@ fn check(script: &Path, home: &Path) -> Vec<String> {
         .collect()
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
+    "runner",
     "status",
     "exit",
     "jobs",
@@ -138,7 +161,8 @@ fn build(project: &Project, home: &Path, expected: &Value) -> (Ran, Vec<Value>) 
         command.env("MONKEYCI_TUI_HOME", home);
         Running::start(command).wait()
     };
-    let mut args = vec!["build", "--plain", "--executor", "host", "--runner", "clj"];
+    let mut args = vec!["build", "--plain", "--executor", "host", "--runner"];
+    args.push(runner(expected));
     args.extend(texts(&expected["options"]));
     let params = project.dir().join("../params.json");
     if !expected["params"].is_null() {
@@ -291,6 +315,82 @@ fn compare(expected: &Value, ran: &Ran, events: &[Value]) -> Vec<String> {
     for text in texts(&expected["hides"]) {
         if said.contains(text) || journal.contains(text) {
             wrong.push(format!("it shows {text:?}"));
+        }
+    }
+    wrong
+}
+
+/// What stands in the wrong place in any journal, whatever its script is (events.md §5).
+fn out_of_order(events: &[Value]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let frame = [
+        "build/pending",
+        "build/initializing",
+        "build/start",
+        "script/initializing",
+        "script/start",
+        "script/end",
+        "build/end",
+    ];
+    let places: Vec<usize> = frame
+        .iter()
+        .filter_map(|wanted| events.iter().position(|event| kind(event) == *wanted))
+        .collect();
+    if !places.is_sorted() {
+        wrong.push(format!("the frame of the build is in disorder: {places:?}"));
+    }
+    for once in frame {
+        let count = events.iter().filter(|event| kind(event) == once).count();
+        if count > 1 {
+            wrong.push(format!("there are {count} {once}"));
+        }
+    }
+    if events.last().map(kind) != Some("build/end") {
+        wrong.push("build/end is not the last event".to_owned());
+    }
+    let numbers: Vec<u64> = (events.iter().filter_map(|event| event["seq"].as_u64())).collect();
+    if numbers != (1..=events.len() as u64).collect::<Vec<_>>() {
+        wrong.push(format!("the events are not numbered from 1: {numbers:?}"));
+    }
+    let sid = &events.first().map_or(&Value::Null, |event| &event["sid"]);
+    if let Some(event) = events.iter().find(|event| {
+        let has_sid = event["sid"].as_array().zip(sid.as_array());
+        !has_sid.is_some_and(|(its, sid)| its.starts_with(sid))
+    }) {
+        wrong.push(format!("an event is not of this build: {event}"));
+    }
+    let mut jobs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for event in events {
+        if let Some(id) = event["job-id"].as_str() {
+            jobs.entry(id).or_default().push(kind(event));
+        }
+    }
+    for (id, types) in jobs {
+        let first = |wanted: &str| types.iter().position(|kind| *kind == wanted);
+        let (skipped, ended) = (first("job/skipped"), first("job/end"));
+        if skipped.is_none() && ended.is_none() {
+            wrong.push(format!("{id} is left open: {types:?}"));
+        }
+        let course = [
+            "job/unblocked",
+            "job/queued",
+            "container/job-queued",
+            "job/start",
+            "container/start",
+            "command/start",
+            "command/end",
+            "container/end",
+            "job/executed",
+        ];
+        let places: Vec<usize> = course.into_iter().filter_map(first).collect();
+        // Of an action that throws, `job/end` comes first (events.md §5.4).
+        if !places.is_sorted() {
+            wrong.push(format!(
+                "{id} goes through its events in disorder: {types:?}"
+            ));
+        }
+        if ended.is_some() && first("job/queued").is_none() {
+            wrong.push(format!("{id} ends without being queued: {types:?}"));
         }
     }
     wrong
