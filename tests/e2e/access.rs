@@ -1,10 +1,12 @@
 //! Who may talk to a running build, and what nobody can overhear.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::harness::{LIMIT, Project, Running, family};
+use crate::harness::{LIMIT, Project, Running, family, wait_for_file};
 use crate::screen::find;
 
 /// A build whose only job waits for a file, the file, and the build's folder with the socket.
@@ -27,7 +29,7 @@ fn waiting() -> (Project, Running, PathBuf, PathBuf) {
 }
 
 /// Sends bytes to a socket and returns the status of the answer, 0 for none.
-fn status(runtime: &std::path::Path, request: &[u8]) -> u16 {
+fn status(runtime: &Path, request: &[u8]) -> u16 {
     let mut stream = UnixStream::connect(runtime.join("api.sock")).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     stream.set_write_timeout(Some(LIMIT)).unwrap();
@@ -158,10 +160,8 @@ fn no_process_of_a_build_shows_a_token() {
 
 #[test]
 fn others_can_neither_reach_the_socket_nor_read_the_recording() {
-    use std::os::unix::fs::PermissionsExt;
     let (project, build, file, runtime) = waiting();
-    let mode =
-        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&runtime), 0o700);
     assert_eq!(mode(&runtime.join("api.sock")), 0o600);
     assert_eq!(mode(&runtime.join("watch.token")), 0o600);
@@ -170,4 +170,195 @@ fn others_can_neither_reach_the_socket_nor_read_the_recording() {
     std::fs::write(file, "").unwrap();
     build.wait().exits(0);
     assert!(!runtime.exists(), "the socket's folder goes with the build");
+}
+
+/// A build whose job `asks` may use the script API and waits, and what that job was given.
+struct Asking {
+    project: Project,
+    build: Running,
+    token: String,
+    /// `127.0.0.1:PORT`.
+    address: String,
+    /// The folder by which the jobs are told to go on: `asks`, then `behind`.
+    doors: PathBuf,
+}
+
+impl Asking {
+    fn start(api: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let project = Project::empty();
+        let doors = project.dir().join("../doors");
+        std::fs::create_dir(&doors).unwrap();
+        let wait = |name: &str| {
+            format!(
+                "while [ ! -e {0}/{name} ]; do sleep 0.02; done",
+                doors.display()
+            )
+        };
+        let yaml = format!(
+            "- id: asks\n  image: i\n  api: {api}\n  script:\n\
+             \x20 - 'stat -c %a \"$MONKEYCI_API_TOKEN_FILE\"; test -S \"$MONKEYCI_API_SOCKET\"'\n\
+             \x20 - 'cd {doors}; cp \"$MONKEYCI_API_TOKEN_FILE\" token; echo \"$MONKEYCI_API_URL\" >url.new; mv url.new url'\n\
+             \x20 - '{asks}'\n\
+             - id: behind\n  image: i\n  dependencies: [asks]\n  script:\n\
+             \x20 - 'env | grep MONKEYCI_API || echo nothing was given'\n\
+             \x20 - 'touch {doors}/behind-waits; {behind}'\n",
+            doors = doors.display(),
+            asks = wait("asks"),
+            behind = wait("behind"),
+        );
+        let project = project.file(".monkeyci/build.yaml", &yaml);
+        let mut command = project.command(&["build", "--plain", "--executor", "host"]);
+        command.args(arguments).envs(environment.iter().copied());
+        let build = Running::start(command);
+        wait_for_file(&doors.join("url"));
+        let read = |name: &str| std::fs::read_to_string(doors.join(name)).unwrap();
+        let url = read("url");
+        let address = url.trim().strip_prefix("http://").unwrap();
+        Self {
+            address: address.trim_end_matches('/').to_owned(),
+            token: read("token").trim().to_owned(),
+            project,
+            build,
+            doors,
+        }
+    }
+
+    /// The whole answer to a request with the job's token.
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let request = request(method, path, Some(&self.token), body);
+        stream.write_all(&request).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[track_caller]
+    fn answers(&self, method: &str, path: &str, body: &str, status: u16) -> String {
+        let answer = self.ask(method, path, body);
+        let wanted = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&wanted), "{method} {path}: {answer}");
+        answer
+    }
+
+    fn go_on(&self, job: &str) {
+        std::fs::write(self.doors.join(job), "").unwrap();
+    }
+}
+
+#[test]
+fn a_job_that_asks_gets_a_token_that_goes_no_further_and_ends_with_the_job() {
+    let asking = Asking::start("true", &["--param", "word=swordfish"], &[]);
+    assert!(
+        asking
+            .answers("GET", "/build", "", 200)
+            .contains(":build-id")
+    );
+    asking.answers("GET", "/repo", "", 200);
+    asking.answers("PUT", "/result/coverage", "{:lines 80}", 200);
+    assert!(
+        asking
+            .answers("GET", "/result/coverage", "", 200)
+            .contains("{:lines 80}")
+    );
+    for (method, path, body) in [
+        (
+            "POST",
+            "/events",
+            "[{:type :job/end :job-id \"asks\" :status :failure}]",
+        ),
+        ("GET", "/params", ""),
+        ("GET", "/secret/npm", ""),
+        ("PUT", "/cache/x", ""),
+        ("GET", "/workspace", ""),
+        // The form in which the runner itself would read and write in the checkout.
+        ("PUT", "/artifact/asks/x", "{:path \"/etc/passwd\"}"),
+    ] {
+        let refused = asking.answers(method, path, body, 403);
+        assert!(!refused.contains("swordfish"), "{refused}");
+    }
+    asking.go_on("asks");
+    wait_for_file(&asking.doors.join("behind-waits"));
+    asking.answers("GET", "/build", "", 401);
+    asking.go_on("behind");
+    let (project, token) = (asking.project, asking.token);
+    asking
+        .build
+        .wait()
+        .exits(0)
+        .says("│ 600")
+        .says("│ nothing was given")
+        .says("refused POST /events")
+        .keeps_quiet_about(&token)
+        .keeps_quiet_about("eyJ");
+    let journal = serde_json::json!(project.events()).to_string();
+    assert!(!journal.contains("eyJ"), "{journal}");
+    assert!(journal.contains("coverage"), "{journal}");
+}
+
+#[test]
+fn what_is_denied_to_the_script_no_job_of_it_gets() {
+    let asking = Asking::start(
+        "{scopes: [params:read, results:write, build:read]}",
+        &[
+            "--param",
+            "word=swordfish",
+            "--deny",
+            "params:read",
+            "--deny",
+            "results:write",
+        ],
+        &[],
+    );
+    asking.answers("GET", "/build", "", 200);
+    asking.answers("GET", "/params", "", 403);
+    asking.answers("PUT", "/result/coverage", "{:lines 80}", 403);
+    asking.go_on("asks");
+    asking.go_on("behind");
+    asking.build.wait().exits(0).keeps_quiet_about("swordfish");
+}
+
+#[test]
+fn a_credential_is_given_by_name_and_its_reading_is_recorded_without_it() {
+    let value = "hunter2-and-more";
+    let asking = Asking::start(
+        "{scopes: [secrets:read, params:read]}",
+        &["--secret", "npm=NPM_WORD"],
+        &[("NPM_WORD", value)],
+    );
+    // A credential is no parameter.
+    assert!(!asking.answers("GET", "/params", "", 200).contains(value));
+    assert!(
+        asking
+            .answers("GET", "/secret/npm", "", 200)
+            .contains(value)
+    );
+    asking.answers("GET", "/secret/other", "", 404);
+    let program = asking.build.pid();
+    for pid in family(program) {
+        for name in ["cmdline", "environ"] {
+            if (pid, name) == (program.as_raw_nonzero().get(), "environ") {
+                // There the test put it.
+                continue;
+            }
+            let text = std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert!(!text.contains(value), "{name} of {pid}: {text:?}");
+        }
+    }
+    asking.go_on("asks");
+    asking.go_on("behind");
+    let project = asking.project;
+    asking.build.wait().exits(0).keeps_quiet_about(value);
+    let events = project.events();
+    let journal = serde_json::json!(events).to_string();
+    assert!(!journal.contains(value), "{journal}");
+    let read: Vec<_> = events
+        .iter()
+        .filter(|event| event["type"] == "tui/read" && event["what"] == "secret")
+        .collect();
+    assert_eq!(read.len(), 1, "{journal}");
+    assert_eq!(read[0]["name"], "npm");
+    assert_eq!(read[0]["job-id"], "asks");
 }
