@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,14 +22,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::serve::Listener;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -36,6 +37,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use super::Settings;
+use super::leftover::{Shared, linger};
 
 /// Most bytes of a head, and of what is read or written ahead, for each connection.
 const BUFFER: usize = 64 << 10;
@@ -90,31 +92,47 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = TowerToHyperService::new(app);
-    let service = service_fn(|request: Request<Incoming>| {
-        let seat = Arc::clone(&place.seat);
-        let room = Arc::clone(&place.room);
+    let seat = Arc::clone(&place.seat);
+    let room = Arc::clone(&place.room);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (seat, room) = (Arc::clone(&seat), Arc::clone(&room));
         seat.answering();
-        let response = router.call(request);
-        async move {
-            let response = response.await?;
+        let (head, body) = request.into_parts();
+        let body = Shared::new(body);
+        let response = router.call(Request::from_parts(head, body.clone()));
+        Box::pin(async move {
+            let mut response = response.await?;
             if response.status() != StatusCode::UNAUTHORIZED {
                 seat.lock().is_known = true;
             }
+            if !body.finish().await {
+                seat.lock().has_unread = true;
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             Ok::<_, Infallible>(response.map(|body| Answer { body, seat, room }))
-        }
+        })
     });
     let mut builder = http1::Builder::new();
     builder.max_buf_size(BUFFER).header_read_timeout(None);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(line), service));
+    let mut connection = builder.serve_connection(TokioIo::new(line), service);
     let mut closing = false;
-    loop {
-        // A connection that breaks has nobody left to be told.
+    let answered = loop {
         tokio::select! {
-            _ = connection.as_mut() => break,
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
             () = shutdown.cancelled(), if !closing => {
                 closing = true;
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
             }
+        }
+    };
+    // A connection that has broken has nobody left to be told.
+    if answered.is_ok() {
+        let mut line = connection.into_parts().io.into_inner();
+        if place.seat.lock().has_unread {
+            linger(line).await;
+        } else {
+            let _ = line.shutdown().await;
         }
     }
 }
@@ -214,6 +232,8 @@ struct Standing {
     since: Instant,
     /// It has shown a good token.
     is_known: bool,
+    /// Its last request was answered before all of it was here.
+    has_unread: bool,
 }
 
 /// What is known of one connection.
@@ -229,6 +249,7 @@ impl Seat {
             stage: Stage::Waiting,
             since: Instant::now(),
             is_known: false,
+            has_unread: false,
         };
         Self {
             standing: Mutex::new(standing),

@@ -2,6 +2,7 @@
 //! mean harm.
 //!
 //! - `conformance.rs`: every recorded exchange of `tests/transcripts`, sent again.
+//! - `hostile.rs`: malformed, slow, large, far too many, without a good token, after what is not theirs.
 //!
 //! Everything runs against a real engine behind a real service; see `rig.rs`.
 
@@ -9,6 +10,8 @@
 
 mod conformance;
 mod differences;
+mod document;
+mod hostile;
 mod recording;
 mod rig;
 mod wire;

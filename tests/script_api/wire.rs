@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use monkeyci_tui::edn::{self, Value};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
@@ -22,6 +24,33 @@ pub enum Transport {
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Bytes for T {}
+
+/// The reading half of a connection.
+struct ReadOnly(tokio::io::ReadHalf<Box<dyn Bytes>>);
+
+impl AsyncRead for ReadOnly {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ReadOnly {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
 
 /// A connection, and what was read too far.
 pub struct Wire {
@@ -50,10 +79,24 @@ impl Answer {
 
 impl Wire {
     pub async fn open(rig: &Rig, transport: Transport) -> Self {
+        Self::try_open(rig, transport).await.unwrap()
+    }
+
+    pub async fn try_open(rig: &Rig, transport: Transport) -> io::Result<Self> {
         match transport {
-            Transport::Tcp => Self::tcp(&rig.tcp).await.unwrap(),
-            Transport::Unix => Self::unix(&rig.socket()).await.unwrap(),
+            Transport::Tcp => Self::tcp(&rig.tcp).await,
+            Transport::Unix => Self::unix(&rig.socket()).await,
         }
+    }
+
+    /// The two directions of it, for those who write without waiting for an answer.
+    pub fn split(self) -> (Self, tokio::io::WriteHalf<Box<dyn Bytes>>) {
+        let (reading, writing) = tokio::io::split(self.stream);
+        let reader = Self {
+            stream: Box::new(ReadOnly(reading)),
+            ahead: self.ahead,
+        };
+        (reader, writing)
     }
 
     pub async fn tcp(address: &str) -> io::Result<Self> {
@@ -144,6 +187,12 @@ impl Wire {
         })
         .await
         .unwrap()
+    }
+
+    /// Whatever still comes, up to the end of the connection.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        while self.more().await.unwrap_or(false) {}
+        std::mem::take(&mut self.ahead)
     }
 
     /// The next chunk of a chunked body; `None` behind the last.
@@ -250,9 +299,18 @@ impl Heard {
 
     /// Waits until what the library acts upon has something in it.
     pub async fn until(&mut self, what: &str, is_there: impl Fn(&[Value]) -> bool) {
+        self.wait(what, |heard| is_there(&heard.foreign())).await;
+    }
+
+    /// Waits until something is in the stream, whoever it is from.
+    pub async fn until_any(&mut self, what: &str, is_there: impl Fn(&[Value]) -> bool) {
+        self.wait(what, |heard| is_there(&heard.data())).await;
+    }
+
+    async fn wait(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) {
         soon(what, async {
             loop {
-                if is_there(&self.foreign()) {
+                if is_there(self) {
                     return;
                 }
                 if self.count.changed().await.is_err() {
