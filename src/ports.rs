@@ -17,7 +17,7 @@ use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    BlobKind, BuildStatus, Event, Job, JobId, JobStatus, Millis, Sid, StoredResult,
+    BlobKind, BuildStatus, Event, Job, JobId, JobStatus, LogId, Millis, Sid, StoredResult,
 };
 
 /// An error and what caused it, in one line: what goes wrong at an edge travels on as a sentence.
@@ -449,8 +449,8 @@ pub struct Offers {
 pub enum SourceItem {
     /// The next events of the journal, in order, without a gap.
     Events(Vec<Arc<Event>>),
-    /// A job's log grew. Coalesced: look up how far.
-    LogGrew(JobId),
+    /// A log grew. Coalesced: look up how far.
+    LogGrew(LogId),
     /// All that was there when the source was opened has been told.
     CaughtUp,
     /// The connection is gone; it is tried again at the time given.

@@ -22,7 +22,7 @@ use eventsource_client::{BoxStream, Error as StreamError, SSE};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use crate::domain::{Event, EventKind, JobId, Seq};
+use crate::domain::{Event, EventKind, LogId, Seq};
 use crate::edn::{self, Value};
 use crate::wire;
 
@@ -41,8 +41,8 @@ const PERSEVERANCE: Duration = Duration::from_secs(10);
 pub enum StreamItem {
     /// The next event, with its number.
     Event(Arc<Event>),
-    /// A job's log grew.
-    LogGrew(JobId),
+    /// A log grew.
+    LogGrew(LogId),
     /// A heartbeat.
     Ping,
     /// The connection is gone; it is tried again after the time given.
@@ -208,8 +208,8 @@ impl EventStream {
         match type_of(&value) {
             Some(wire::sse::PING_TYPE) => return Some(StreamItem::Ping),
             Some(wire::sse::LOG_GREW_TYPE) => {
-                let id = value.get("job-id").and_then(Value::as_str)?;
-                return Some(StreamItem::LogGrew(JobId::new(id)));
+                let job = value.get("job-id").and_then(Value::as_str);
+                return Some(StreamItem::LogGrew(job.map_or(LogId::Script, LogId::from)));
             }
             _ => {}
         }

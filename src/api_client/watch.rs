@@ -69,7 +69,7 @@ impl WatchSource {
             };
             return Some(match item {
                 StreamItem::Event(event) => SourceItem::Events(self.batch(event)),
-                StreamItem::LogGrew(job) => SourceItem::LogGrew(job),
+                StreamItem::LogGrew(log) => SourceItem::LogGrew(log),
                 StreamItem::Ping => {
                     self.pings = self.pings.saturating_add(1);
                     if self.caught_up || self.pings < 2 {

@@ -4,7 +4,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::domain::{
-    BlobRef, Build, BuildStatus, GitInfo, JobGraph, JobId, JobKind, JobState, JobStatus,
+    BlobRef, Build, BuildStatus, GitInfo, JobGraph, JobId, JobKind, JobState, JobStatus, ScriptHost,
 };
 
 use super::state::{BuildView, Script, Selected, State};
@@ -363,6 +363,9 @@ fn of_build(doc: &mut Doc, state: &State, view: &BuildView) {
     doc.field("build", view.info.sid.to_string());
     git(doc, &build.git);
     doc.field("folder", view.info.place.clone().unwrap_or_default());
+    if let Some(host) = &build.host {
+        doc.field("script", format!("{}: {}", host.name, host.reason));
+    }
     if let Some(logs) = &view.info.logs {
         doc.field("logs", logs.to_string_lossy());
     }
@@ -371,6 +374,14 @@ fn of_build(doc: &mut Doc, state: &State, view: &BuildView) {
     {
         doc.field("again", again.clone());
     }
+}
+
+/// What runs a script, and why.
+pub fn host(host: &ScriptHost) -> Vec<DocLine> {
+    let mut doc = Doc::default();
+    let why = (Role::Dim, format!(": {}", host.reason));
+    doc.line(0, [(Role::Strong, host.name.clone()), why]);
+    doc.lines
 }
 
 /// Says that a connection is gone, and when it is tried again.
@@ -557,6 +568,15 @@ fn finish(out: &mut [DocLine], role: Role, row: &mut String) {
 }
 
 impl DocLine {
+    /// One line of plain text.
+    pub fn plain(words: &str) -> Self {
+        let part = Part::Text(Role::Plain, text::clean(words).into_owned());
+        Self {
+            indent: 0,
+            parts: vec![part],
+        }
+    }
+
     /// The text alone; a status is its word.
     pub fn text(&self) -> String {
         let mut line = " ".repeat(self.indent);

@@ -292,7 +292,18 @@ pub(super) fn round(from: usize, count: usize, backwards: bool) -> impl Iterator
 
 /// What an event is about, besides the build.
 fn about(event: &Event) -> Option<Selected> {
-    event.job_id.clone().map(Selected::Job)
+    if let Some(id) = &event.job_id {
+        return Some(Selected::Job(id.clone()));
+    }
+    match &event.kind {
+        EventKind::ScriptInitializing { .. }
+        | EventKind::ScriptStart { .. }
+        | EventKind::ScriptEnd { .. }
+        | EventKind::Tui(
+            TuiEvent::Host { .. } | TuiEvent::ResultSaved { .. } | TuiEvent::Read(_),
+        ) => Some(Selected::Script),
+        _ => None,
+    }
 }
 
 /// What an event has to say to someone who skims.

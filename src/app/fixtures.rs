@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, Millis, Sid, Src,
-    TuiEvent,
+    BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId, Millis, Sid,
+    Src, TuiEvent,
 };
 use crate::edn::Map;
 use crate::logs::{self, NO_COMMAND, Search, Section, Stream};
@@ -40,8 +40,8 @@ pub struct Line {
 pub struct Stage {
     /// The state.
     pub state: State,
-    /// The logs of all jobs.
-    pub logs: HashMap<JobId, Vec<Line>>,
+    /// All logs.
+    pub logs: HashMap<LogId, Vec<Line>>,
     /// Effects that nobody here carries out.
     pub effects: Vec<Effect>,
     /// The time.
@@ -201,13 +201,31 @@ impl Stage {
             None => (Stream::Out, line),
         };
         let id = JobId::new(id);
-        self.logs.entry(id.clone()).or_default().push(Line {
-            command,
+        self.logs
+            .entry(LogId::Job(id.clone()))
+            .or_default()
+            .push(Line {
+                command,
+                stream,
+                ms: self.now,
+                bytes: text.as_bytes().to_vec(),
+            });
+        self.send(Msg::Source(sid(), SourceItem::LogGrew(LogId::Job(id))));
+    }
+
+    /// The script writes a line; one that begins with `!` goes to the standard error.
+    pub fn script_writes(&mut self, line: &str) {
+        let (stream, text) = match line.strip_prefix('!') {
+            Some(text) => (Stream::Err, text),
+            None => (Stream::Out, line),
+        };
+        self.logs.entry(LogId::Script).or_default().push(Line {
+            command: NO_COMMAND,
             stream,
             ms: self.now,
             bytes: text.as_bytes().to_vec(),
         });
-        self.send(Msg::Source(sid(), SourceItem::LogGrew(id)));
+        self.send(Msg::Source(sid(), SourceItem::LogGrew(LogId::Script)));
     }
 
     /// A job ends.
@@ -250,13 +268,13 @@ impl Stage {
         Some(match effect {
             Effect::ReadLog(request) => vec![Msg::LogRows(Box::new(self.rows(request)))],
             Effect::ReadTail(sid, job, count) => {
-                let lines = self.lines(job);
+                let lines = self.lines(&LogId::Job(job.clone()));
                 let tail = &lines[lines.len().saturating_sub(*count)..];
                 let tail = tail.iter().map(|line| logs::strip(&line.bytes)).collect();
                 vec![Msg::LogTail(sid.clone(), job.clone(), tail)]
             }
             Effect::Find(request) => {
-                let lines = self.lines(&request.job);
+                let lines = self.lines(&request.log);
                 let matches = |line: &Line| {
                     let text = logs::strip(&line.bytes);
                     match &request.needle {
@@ -280,8 +298,8 @@ impl Stage {
                 answers
             }
             Effect::ReloadProject => Vec::new(),
-            Effect::CopyLog(_, job) => {
-                let lines = self.lines(job).iter();
+            Effect::CopyLog(_, log) => {
+                let lines = self.lines(log).iter();
                 let lines: Vec<String> = lines.map(|line| logs::strip(&line.bytes)).collect();
                 vec![Msg::LogText(lines.join("\n"))]
             }
@@ -289,12 +307,12 @@ impl Stage {
         })
     }
 
-    fn lines(&self, job: &JobId) -> &[Line] {
-        self.logs.get(job).map_or(&[], Vec::as_slice)
+    fn lines(&self, log: &LogId) -> &[Line] {
+        self.logs.get(log).map_or(&[], Vec::as_slice)
     }
 
     fn rows(&self, request: &LogRequest) -> LogRows {
-        let lines = self.lines(&request.job);
+        let lines = self.lines(&request.log);
         let first = match request.place {
             LogPlace::End => lines.len().saturating_sub(request.count),
             LogPlace::Line(line) => line.min(lines.len()),
@@ -583,6 +601,50 @@ pub fn blocked(size: (u16, u16)) -> Stage {
     stage
 }
 
+/// What runs the script, and why.
+pub fn host(name: &str, why: &str) -> Event {
+    let name = name.to_owned();
+    Event::new(EventKind::Tui(TuiEvent::Host { name })).with_message(why)
+}
+
+/// A running build whose script is Clojure and has written something.
+pub fn hosted(size: (u16, u16)) -> Stage {
+    let mut stage = running(size);
+    stage.tell(host(
+        "clojure",
+        "there is a deps.edn; Clojure 1.11.1 is /usr/share/java/clojure-1.11.1.jar, without the official runner",
+    ));
+    stage.script_writes("reading the changes since v1.3");
+    stage.script_writes("!WARNING: cat already refers to: #'clojure.core/cat in namespace: build");
+    stage
+}
+
+/// A build whose script could not be loaded.
+pub fn load_error(size: (u16, u16)) -> Stage {
+    let mut stage = Stage::new(size);
+    stage.open(true);
+    stage.tell(Event::new(EventKind::BuildInitializing {
+        build: Map::new(),
+    }));
+    stage.tell(Event::new(EventKind::BuildStart));
+    stage.tell(host("clojure", "there is a build.clj"));
+    stage.tell(Event::new(EventKind::ScriptInitializing {
+        script_dir: Some(".monkeyci".to_owned()),
+    }));
+    stage.wait(300);
+    stage.script_writes("loading");
+    let why = "Unable to resolve symbol: undefined-thing in this context (build.clj:5)";
+    stage.script_writes(&format!("!{why}"));
+    stage.tell(
+        Event::new(EventKind::BuildEnd {
+            status: Some(BuildStatus::Error),
+            build: None,
+        })
+        .with_message(why),
+    );
+    stage
+}
+
 /// The failed build, with what the engine warned of.
 pub fn warned(size: (u16, u16)) -> Stage {
     let mut stage = running(size);
@@ -595,11 +657,15 @@ pub fn warned(size: (u16, u16)) -> Stage {
 /// The runner's own remark in a log.
 pub fn remark(stage: &mut Stage, id: &str, text: &str) {
     let id = JobId::new(id);
-    stage.logs.entry(id.clone()).or_default().push(Line {
-        command: NO_COMMAND,
-        stream: Stream::System,
-        ms: stage.now,
-        bytes: text.as_bytes().to_vec(),
-    });
-    stage.send(Msg::Source(sid(), SourceItem::LogGrew(id)));
+    stage
+        .logs
+        .entry(LogId::Job(id.clone()))
+        .or_default()
+        .push(Line {
+            command: NO_COMMAND,
+            stream: Stream::System,
+            ms: stage.now,
+            bytes: text.as_bytes().to_vec(),
+        });
+    stage.send(Msg::Source(sid(), SourceItem::LogGrew(LogId::Job(id))));
 }

@@ -7,12 +7,12 @@
 
 use std::ops::Range;
 
-use crate::domain::{JobId, JobState, Sid};
+use crate::domain::{LogId, Sid};
 use crate::logs::Section;
 
 use super::log_text;
 use super::msg::{LogLine, LogPlace, LogRequest, LogRows};
-use super::outline::{Item, Outline};
+use super::outline::{Item, Outline, Owner};
 
 /// Wrapped lines are read this many screens wide, and no wider.
 const WRAPPED_SCREENS: usize = 40;
@@ -135,13 +135,13 @@ impl LogView {
     }
 
     /// Works out again what is listed.
-    pub fn refresh(&mut self, job: &JobState, geometry: Geometry) {
-        self.outline = Outline::new(&self.sections, self.total, job);
+    pub fn refresh(&mut self, owner: &Owner<'_>, geometry: Geometry) {
+        self.outline = Outline::new(&self.sections, self.total, owner);
         self.settle(geometry);
     }
 
     /// Takes an answer in; returns whether it was the one waited for.
-    pub fn take(&mut self, rows: LogRows, job: &JobState, geometry: Geometry) -> bool {
+    pub fn take(&mut self, rows: LogRows, owner: &Owner<'_>, geometry: Geometry) -> bool {
         if self.asked != Some(rows.generation) {
             return false;
         }
@@ -153,7 +153,7 @@ impl LogView {
         self.sections = rows.sections;
         self.window.first = rows.first;
         self.window.lines = rows.lines;
-        self.refresh(job, geometry);
+        self.refresh(owner, geometry);
         true
     }
 
@@ -171,7 +171,7 @@ impl LogView {
     pub fn need(
         &mut self,
         sid: &Sid,
-        job: &JobId,
+        log: &LogId,
         generation: &mut u64,
         geometry: Geometry,
     ) -> Option<LogRequest> {
@@ -212,7 +212,7 @@ impl LogView {
         Some(LogRequest {
             generation: *generation,
             sid: sid.clone(),
-            job: job.clone(),
+            log: log.clone(),
             place,
             count,
             columns,

@@ -28,6 +28,8 @@ pub mod log_text;
 pub mod log_view;
 pub mod msg;
 pub mod outline;
+#[cfg(test)]
+mod script_tests;
 pub mod state;
 mod summary;
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::domain::{BlobKind, BuildStatus, JobId, Millis, Sid};
+use crate::domain::{BlobKind, BuildStatus, JobId, LogId, Millis, Sid};
 use crate::logs::{Section, Stream, StyledLine};
 use crate::ports::{Control, Offers, SourceItem};
 
@@ -173,8 +173,8 @@ pub struct LogRequest {
     pub generation: u64,
     /// The build.
     pub sid: Sid,
-    /// The job.
-    pub job: JobId,
+    /// Which of its logs.
+    pub log: LogId,
     /// Which lines.
     pub place: LogPlace,
     /// How many of them at most.
@@ -227,8 +227,8 @@ pub struct FindRequest {
     pub generation: u64,
     /// The build.
     pub sid: Sid,
-    /// The job.
-    pub job: JobId,
+    /// Which of its logs.
+    pub log: LogId,
     /// What to look for.
     pub needle: Needle,
     /// The lines to look at. The end may lie behind the log's.
@@ -283,9 +283,9 @@ pub enum Effect {
     /// Look for a line. Answer: [`Msg::Found`], then [`Msg::Counted`] when counting was asked for.
     Find(FindRequest),
     /// Read a whole log for the clipboard. Answer: [`Msg::LogText`], or a notice why not.
-    CopyLog(Sid, JobId),
+    CopyLog(Sid, LogId),
     /// Write a log to a file, relative to where the program was started. Answer: a notice.
-    SaveLog(Sid, JobId, PathBuf),
+    SaveLog(Sid, LogId, PathBuf),
     /// Write an artifact or cache to a file, relative to where the program was started: the
     /// archive as it is stored. Answer: a notice.
     SaveBlob {

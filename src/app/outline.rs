@@ -7,9 +7,10 @@
 
 use std::ops::Range;
 
-use crate::domain::JobState;
+use crate::domain::{Build, CommandState, JobState, LogId};
 use crate::logs::{NO_COMMAND, Section};
 
+use super::doc::{self, DocLine};
 use super::why;
 
 /// What the pane lists.
@@ -19,6 +20,40 @@ pub struct Outline {
     remarks: Vec<String>,
     lines: usize,
     items: usize,
+}
+
+/// Whose log it is: what is known of it besides the lines.
+#[derive(Debug)]
+pub struct Owner<'a> {
+    commands: &'a [CommandState],
+    remarks: Vec<String>,
+}
+
+impl<'a> Owner<'a> {
+    /// What the build knows of the owner of a log; `None` for a job it does not know. What is said
+    /// of the script's end is wrapped: it names a place in a file, often at its end.
+    pub fn new(build: &'a Build, log: &LogId, columns: usize) -> Option<Self> {
+        match log {
+            LogId::Job(id) => build.job(id).map(Self::job),
+            LogId::Script => Some(Self {
+                commands: &[],
+                remarks: wrapped(&why::script_remarks(build), columns),
+            }),
+        }
+    }
+
+    fn job(job: &'a JobState) -> Self {
+        Self {
+            commands: &job.commands,
+            remarks: why::remarks(job),
+        }
+    }
+}
+
+fn wrapped(remarks: &[String], columns: usize) -> Vec<String> {
+    let lines = remarks.iter().map(|text| DocLine::plain(text)).collect();
+    let lines = doc::wrap(lines, columns.saturating_sub(1).max(1));
+    lines.iter().map(DocLine::text).collect()
 }
 
 /// Lines with the heading above them.
@@ -52,7 +87,7 @@ pub enum Item {
 
 impl Outline {
     /// Puts together what a log of `total` lines shows.
-    pub fn new(sections: &[Section], total: usize, job: &JobState) -> Self {
+    pub fn new(sections: &[Section], total: usize, owner: &Owner<'_>) -> Self {
         let mut outline = Self {
             lines: total,
             ..Self::default()
@@ -71,7 +106,7 @@ impl Outline {
             }
             let command = section.command as usize;
             // Commands that said nothing come before the next one that did.
-            outline.silent(job, Some(command), &mut seen, lines.start);
+            outline.silent(owner.commands, Some(command), &mut seen, lines.start);
             let heading = (last != Some(command)).then(|| Heading {
                 command,
                 again: seen.contains(&command),
@@ -87,14 +122,20 @@ impl Outline {
         if known < total {
             outline.push(None, known..total);
         }
-        outline.silent(job, None, &mut seen, total);
-        outline.remarks = why::remarks(job);
+        outline.silent(owner.commands, None, &mut seen, total);
+        outline.remarks.clone_from(&owner.remarks);
         outline.items += outline.remarks.len();
         outline
     }
 
-    fn silent(&mut self, job: &JobState, before: Option<usize>, seen: &mut Vec<usize>, at: usize) {
-        for command in &job.commands {
+    fn silent(
+        &mut self,
+        commands: &[CommandState],
+        before: Option<usize>,
+        seen: &mut Vec<usize>,
+        at: usize,
+    ) {
+        for command in commands {
             let index = command.index;
             if before.is_some_and(|before| index >= before) {
                 break;
@@ -270,7 +311,7 @@ mod tests {
             section(3, 3..4),
             section(1, 4..5),
         ];
-        let outline = Outline::new(&sections, 6, &job(&[0, 1, 2, 3, 4]));
+        let outline = Outline::new(&sections, 6, &Owner::job(&job(&[0, 1, 2, 3, 4])));
         assert_eq!(
             shown(&outline),
             [
@@ -286,7 +327,7 @@ mod tests {
         job.phase = crate::domain::Phase::Ended;
         job.status = crate::domain::JobStatus::Error;
         job.message = Some("no shell".to_owned());
-        let outline = Outline::new(&sections, 9, &job);
+        let outline = Outline::new(&sections, 9, &Owner::job(&job));
         assert!(!outline.remarks().is_empty());
         for place in 0..outline.len() {
             let item = outline.item(place).unwrap();
@@ -300,7 +341,7 @@ mod tests {
 
     #[test]
     fn an_empty_log_has_no_items() {
-        let outline = Outline::new(&[], 0, &job(&[]));
+        let outline = Outline::new(&[], 0, &Owner::job(&job(&[])));
         assert!(outline.is_empty());
         assert_eq!(outline.place(Item::Line(7)), 0);
         assert_eq!(outline.lines_in(0..3), 0..0);

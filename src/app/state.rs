@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::domain::{
-    BlobKind, Build, BuildStatus, Event, EventKind, GitInfo, Job, JobGraph, JobId, JobState,
+    BlobKind, Build, BuildStatus, Event, EventKind, GitInfo, Job, JobGraph, JobId, JobState, LogId,
     Millis, Sid, StoredBlob,
 };
 
@@ -153,12 +153,12 @@ pub struct BuildView {
     /// The last lines of failed jobs, for the summary.
     pub tails: HashMap<JobId, Vec<String>>,
     pub(super) asked_tails: HashSet<JobId>,
-    /// The job that the autopilot has selected because it failed.
-    pub(super) cause: Option<JobId>,
+    /// The log that the autopilot has selected because what wrote it failed.
+    pub(super) cause: Option<LogId>,
     /// Its first error was looked for.
     pub(super) cause_shown: bool,
     /// Where the user is in each log.
-    pub logs: HashMap<JobId, LogView>,
+    pub logs: HashMap<LogId, LogView>,
     /// It was started from here, or watched while it ran: it has a place in the summary.
     pub watched: bool,
 }
@@ -177,8 +177,30 @@ pub struct Lost {
 pub enum Selected {
     /// The first row: the build as a whole.
     Build,
+    /// What runs its script.
+    Script,
     /// A job.
     Job(JobId),
+}
+
+impl Selected {
+    /// The log of what is selected.
+    pub fn log(&self) -> Option<LogId> {
+        match self {
+            Self::Build => None,
+            Self::Script => Some(LogId::Script),
+            Self::Job(id) => Some(LogId::Job(id.clone())),
+        }
+    }
+}
+
+impl From<LogId> for Selected {
+    fn from(log: LogId) -> Self {
+        match log {
+            LogId::Script => Self::Script,
+            LogId::Job(id) => Self::Job(id),
+        }
+    }
 }
 
 /// What the main pane shows of a job.
@@ -229,7 +251,7 @@ pub struct SearchState {
 pub(super) struct Seek {
     pub generation: u64,
     pub sid: Sid,
-    pub job: JobId,
+    pub log: LogId,
     pub needle: Needle,
     pub backwards: bool,
     /// It went past the end of the log and on from the other side.
@@ -260,7 +282,7 @@ pub enum Dialog {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Saving {
     Blob(Sid, JobId, BlobKind, String),
-    Log(Sid, JobId),
+    Log(Sid, LogId),
 }
 
 /// A line of text that is being typed.
@@ -367,17 +389,14 @@ impl State {
         let view = self.view();
         match &view.selected {
             Selected::Job(id) => view.build.job(id),
-            Selected::Build => None,
+            Selected::Build | Selected::Script => None,
         }
     }
 
     /// Where the user is in the log that is shown.
     pub fn log(&self) -> Option<&LogView> {
         let view = self.view();
-        match &view.selected {
-            Selected::Job(id) => view.logs.get(id),
-            Selected::Build => None,
-        }
+        view.logs.get(&view.selected.log()?)
     }
 
     /// What the main pane shows.
@@ -390,6 +409,9 @@ impl State {
                 Some(_) => MainView::Event,
                 None => MainView::Events,
             };
+        }
+        if self.view().selected == Selected::Script && self.shows_build() {
+            return MainView::Log;
         }
         match self.job() {
             Some(job) if self.shows_build() => {
@@ -416,7 +438,7 @@ impl State {
             &Wants {
                 focus: self.focus,
                 full: self.full,
-                jobs: self.view().order.len() + 1,
+                jobs: self.view().rows(),
                 builds: self.build_count() + 1,
             },
         )
@@ -428,10 +450,33 @@ impl State {
         // The last column stays free, so that text does not touch the edge.
         let columns = usize::from(area.width).saturating_sub(self.gutter() + 1);
         Geometry {
-            height: area.height.into(),
+            height: usize::from(area.height).saturating_sub(self.rows_above_log()),
             columns,
             wrap: self.show.wrap,
         }
+    }
+
+    /// What runs the script, and why, as it stands above the script's log; a low pane has no room
+    /// for it.
+    pub fn script_host(&self, columns: usize) -> Vec<DocLine> {
+        let view = self.view();
+        let room = self.rows_of(Pane::Main) >= 6;
+        let host = match &view.build.host {
+            Some(host) if view.selected == Selected::Script && room => host,
+            _ => return Vec::new(),
+        };
+        if self.main_view() != MainView::Log {
+            return Vec::new();
+        }
+        let mut lines = doc::wrap(doc::host(host), columns.saturating_sub(3));
+        lines.truncate(3);
+        lines
+    }
+
+    /// Rows above a log that stay: above the script's, why it runs where it runs.
+    pub fn rows_above_log(&self) -> usize {
+        let area = self.areas().main.map(content).unwrap_or_default();
+        self.script_host(area.width.into()).len()
     }
 
     /// Rows for events in the main pane; a low one has no heading above them.
@@ -547,6 +592,7 @@ impl State {
         let view = self.view();
         let of = |id: &JobId| match &view.selected {
             Selected::Build => true,
+            Selected::Script => false,
             Selected::Job(selected) => selected == id,
         };
         view.order
@@ -641,11 +687,46 @@ impl BuildView {
     pub fn place(&self) -> usize {
         match &self.selected {
             Selected::Build => 0,
+            Selected::Script => usize::from(self.has_script()),
             Selected::Job(id) => self
                 .order
                 .iter()
                 .position(|other| other == id)
-                .map_or(0, |place| place + 1),
+                .map_or(0, |place| place + self.first_job()),
+        }
+    }
+
+    /// True when it is known what runs the script, so that it has a row.
+    pub fn has_script(&self) -> bool {
+        self.build.host.is_some()
+    }
+
+    /// True when the build failed before any job ran: what went wrong is in the script's own log.
+    pub fn script_failed(&self) -> bool {
+        self.has_script()
+            && self.build.status == BuildStatus::Error
+            && self.build.jobs().iter().all(|job| job.start_time.is_none())
+    }
+
+    /// The row of the first job in the list of jobs.
+    pub fn first_job(&self) -> usize {
+        1 + usize::from(self.has_script())
+    }
+
+    /// How many rows the list of jobs has.
+    pub fn rows(&self) -> usize {
+        self.first_job() + self.order.len()
+    }
+
+    /// What is in a row of the list of jobs.
+    pub fn at(&self, row: usize) -> Option<Selected> {
+        match row {
+            0 => Some(Selected::Build),
+            1 if self.has_script() => Some(Selected::Script),
+            _ => {
+                let id = self.order.get(row - self.first_job())?;
+                Some(Selected::Job(id.clone()))
+            }
         }
     }
 

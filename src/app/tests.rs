@@ -20,6 +20,7 @@ const SIZE: (u16, u16) = (100, 30);
 fn selected(stage: &Stage) -> String {
     match &stage.state.view().selected {
         Selected::Build => "the build".to_owned(),
+        Selected::Script => "the script".to_owned(),
         Selected::Job(id) => id.to_string(),
     }
 }

@@ -1,6 +1,6 @@
 //! Why a job stands where it stands: what it waits for, what stopped it, how it ended.
 
-use crate::domain::{Build, JobId, JobState, JobStatus, Phase};
+use crate::domain::{Build, BuildStatus, JobId, JobState, JobStatus, Millis, Phase};
 
 use super::text;
 
@@ -118,6 +118,38 @@ impl Why {
             Self::NotRun => "skipped".to_owned(),
         }
     }
+}
+
+/// Where the script stands, in the words of jobs. Of a script that did not tell its end, the build
+/// does.
+pub fn script_status(build: &Build) -> JobStatus {
+    match build.script_status.as_ref().unwrap_or(&build.status) {
+        _ if build.is_over() && build.canceled => JobStatus::Canceled,
+        BuildStatus::Success => JobStatus::Success,
+        BuildStatus::Error => JobStatus::Error,
+        BuildStatus::Canceled => JobStatus::Canceled,
+        _ if !build.jobs().is_empty() => JobStatus::Running,
+        _ if build.script_start.is_some() => JobStatus::Initializing,
+        _ => JobStatus::Pending,
+    }
+}
+
+/// When the script was started, and how long it took, or takes until `until`.
+pub fn script_elapsed(build: &Build, until: Millis) -> Option<Millis> {
+    let end = build.script_end.or(build.end_time).unwrap_or(until);
+    Some(end.saturating_sub(build.script_start?).max(0))
+}
+
+/// What stands below the script's log: why the build failed, when no job is to blame.
+pub fn script_remarks(build: &Build) -> Vec<String> {
+    if build.status != BuildStatus::Error || !build.failed_jobs().is_empty() {
+        return Vec::new();
+    }
+    let message = build.message.as_deref().unwrap_or("the script failed");
+    message
+        .lines()
+        .map(|line| text::clean(line).into_owned())
+        .collect()
 }
 
 /// Lists ids for people: `a, b`.

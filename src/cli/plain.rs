@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::{
-    Build, BuildStatus, Event, EventKind, JobId, JobState, JobStatus, Millis, TuiEvent, file_name,
+    Build, BuildStatus, Event, EventKind, JobId, JobState, JobStatus, LogId, Millis, TuiEvent,
+    file_name,
 };
 use crate::logs::{LogPaths, LogReader};
 
@@ -27,9 +28,6 @@ use super::clean::{clean, clean_lines};
 const WIDEST_NAME: usize = 24;
 /// Lines longer than this are cut on screen; the log has them whole.
 const LONGEST_LINE: usize = 64 * 1024;
-/// Name of the files with the log of the script itself, and what news of it calls it. The
-/// file of a job with this id is named otherwise: a `%` is encoded there.
-const SCRIPT_STEM: &str = "%script";
 /// Lines of a failed job's log that the summary repeats.
 pub const LAST_LINES: usize = 12;
 
@@ -52,33 +50,9 @@ pub struct PlainReporter<W> {
     out: W,
     options: PlainOptions,
     build: Build,
-    logs: HashMap<Log, Tail>,
+    logs: HashMap<LogId, Tail>,
     width: usize,
     last_time: Millis,
-}
-
-/// Whose log it is. A job may have any id, that of the script's log too.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Log {
-    Script,
-    Job(JobId),
-}
-
-impl Log {
-    /// The name of its files.
-    fn stem(&self) -> String {
-        match self {
-            Self::Script => SCRIPT_STEM.to_owned(),
-            Self::Job(id) => file_name(id.as_str()),
-        }
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Script => "script",
-            Self::Job(id) => id.as_str(),
-        }
-    }
 }
 
 /// How far a log is printed. The place is kept when the reader is not: news of a log may
@@ -150,7 +124,7 @@ impl<W: Write> PlainReporter<W> {
                 self.command(event.at(), id, command)
             }
             (EventKind::CommandEnd { .. } | EventKind::ContainerEnd { .. }, Some(id)) => {
-                self.print_log(&Log::Job(id.clone()), false)
+                self.print_log(&LogId::Job(id.clone()), false)
             }
             (EventKind::JobEnd { .. } | EventKind::JobSkipped, Some(id)) if !was_over => {
                 self.job_ended(event.at(), id)
@@ -186,15 +160,8 @@ impl<W: Write> PlainReporter<W> {
     }
 
     /// Prints what a log has that is new, but for an unfinished line.
-    pub fn log_grew(&mut self, id: &JobId) -> io::Result<()> {
-        if id.as_str() == SCRIPT_STEM {
-            // The notice is the same for the script and for a job of that id.
-            self.print_log(&Log::Script, false)?;
-            if self.build.job(id).is_none() {
-                return Ok(());
-            }
-        }
-        self.print_log(&Log::Job(id.clone()), false)
+    pub fn log_grew(&mut self, id: &LogId) -> io::Result<()> {
+        self.print_log(id, false)
     }
 
     /// Hands on what is printed so far.
@@ -276,7 +243,7 @@ impl<W: Write> PlainReporter<W> {
     }
 
     fn job_ended(&mut self, at: Millis, id: &JobId) -> io::Result<()> {
-        let log = Log::Job(id.clone());
+        let log = LogId::Job(id.clone());
         self.print_log(&log, true)?;
         if let Some(tail) = self.logs.get_mut(&log) {
             tail.reader = None;
@@ -304,7 +271,7 @@ impl<W: Write> PlainReporter<W> {
     }
 
     fn end(&mut self, at: Millis) -> io::Result<()> {
-        self.print_log(&Log::Script, true)?;
+        self.print_log(&LogId::Script, true)?;
         let mark = match self.build.status {
             BuildStatus::Success => Mark::Good,
             BuildStatus::Canceled => Mark::Skips,
@@ -336,7 +303,7 @@ impl<W: Write> PlainReporter<W> {
         self.out.flush()
     }
 
-    fn print_log(&mut self, log: &Log, all: bool) -> io::Result<()> {
+    fn print_log(&mut self, log: &LogId, all: bool) -> io::Result<()> {
         let tail = self.logs.entry(log.clone()).or_default();
         let reader = match &mut tail.reader {
             Some(reader) => reader,
@@ -365,7 +332,12 @@ impl<W: Write> PlainReporter<W> {
             } else {
                 crate::logs::strip(&bytes)
             };
-            self.say(ms, log.name(), Mark::Line, &text)?;
+            self.say(
+                ms,
+                log.job().map_or("script", JobId::as_str),
+                Mark::Line,
+                &text,
+            )?;
         }
         Ok(())
     }
@@ -565,9 +537,9 @@ mod tests {
         let mut reporter = reporter(dir.path());
         write(dir.path(), "a", "early\n");
         reporter.event(&ended("a")).unwrap();
-        reporter.log_grew(&JobId::new("a")).unwrap();
+        reporter.log_grew(&LogId::from("a")).unwrap();
         write(dir.path(), "a", "late\n");
-        reporter.log_grew(&JobId::new("a")).unwrap();
+        reporter.log_grew(&LogId::from("a")).unwrap();
         assert_eq!(printed(&reporter, "a     | early"), 1);
         assert_eq!(printed(&reporter, "a     | late"), 1);
     }
@@ -578,7 +550,8 @@ mod tests {
         let mut reporter = reporter(dir.path());
         write(dir.path(), "%script", "of the script\n");
         write(dir.path(), "%25script", "of the job\n");
-        reporter.log_grew(&JobId::new("%script")).unwrap();
+        reporter.log_grew(&LogId::Script).unwrap();
+        reporter.log_grew(&LogId::from("%script")).unwrap();
         reporter.event(&ended("%script")).unwrap();
         assert_eq!(printed(&reporter, "script | of the script"), 1);
         assert_eq!(printed(&reporter, "%script | of the job"), 1);

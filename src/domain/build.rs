@@ -33,6 +33,10 @@ pub struct Build {
     pub checkout_dir: Option<String>,
     /// The script's folder.
     pub script_dir: Option<String>,
+    /// When the script was started.
+    pub script_start: Option<Millis>,
+    /// When it ended.
+    pub script_end: Option<Millis>,
     /// What the script said of its own end.
     pub script_status: Option<BuildStatus>,
     /// What a user should know that is no failure.

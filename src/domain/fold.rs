@@ -70,13 +70,18 @@ impl Build {
                 self.end(status.as_ref(), at);
             }
             EventKind::ScriptInitializing { script_dir } => {
+                earliest(&mut self.script_start, at);
                 if script_dir.is_some() {
                     self.script_dir.clone_from(script_dir);
                 }
             }
-            EventKind::ScriptStart { jobs } => self.define(jobs),
+            EventKind::ScriptStart { jobs } => {
+                earliest(&mut self.script_start, at);
+                self.define(jobs);
+            }
             EventKind::ScriptEnd { status } => {
                 self.script_status.clone_from(status);
+                self.script_end = self.script_end.or(at);
                 if let (Some(message), None) = (&event.message, &self.message) {
                     self.message = Some(message.clone());
                 }

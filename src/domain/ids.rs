@@ -99,6 +99,58 @@ impl From<&str> for JobId {
     }
 }
 
+/// Which log of a build: that of the script itself, or a job's. A job may have any id, so no id
+/// stands for the script.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LogId {
+    /// What the script's process wrote.
+    Script,
+    /// What a job wrote.
+    Job(JobId),
+}
+
+impl LogId {
+    /// The name of its files, without the ending. No job's can have that of the script: a `%` is
+    /// always followed by two digits in those.
+    pub fn stem(&self) -> String {
+        match self {
+            Self::Script => "%script".to_owned(),
+            Self::Job(id) => file_name(id.as_str()),
+        }
+    }
+
+    /// The job, if it is a job's.
+    pub fn job(&self) -> Option<&JobId> {
+        match self {
+            Self::Script => None,
+            Self::Job(id) => Some(id),
+        }
+    }
+}
+
+impl From<JobId> for LogId {
+    fn from(id: JobId) -> Self {
+        Self::Job(id)
+    }
+}
+
+/// The log of the job with this id.
+impl From<&str> for LogId {
+    fn from(id: &str) -> Self {
+        Self::Job(JobId::new(id))
+    }
+}
+
+/// Whose log it is, for people; a job's id without control characters.
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Script => f.pad("the script"),
+            Self::Job(id) => id.fmt(f),
+        }
+    }
+}
+
 /// Longest file name made from an id, in bytes.
 const LONGEST_NAME: usize = 100;
 

@@ -25,6 +25,6 @@ pub use build::{
 };
 pub use event::{Access, Event, EventKind, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};
-pub use ids::{JobId, Millis, Seq, Sid, SidError, file_name, stable_hash};
+pub use ids::{JobId, LogId, Millis, Seq, Sid, SidError, file_name, stable_hash};
 pub use job::{BlobRef, Job, JobKind};
 pub use status::{BuildStatus, JobStatus};

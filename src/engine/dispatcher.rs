@@ -608,7 +608,7 @@ mod tests {
         assert_eq!(summary.status, BuildStatus::Error);
 
         let dir = tempfile::tempdir().unwrap();
-        full(dir.path(), crate::engine::SCRIPT_LOG);
+        full(dir.path(), &crate::domain::LogId::Script.stem());
         let (engine, _handle) = Engine::new(plan(dir.path())).unwrap();
         let summary = engine.run(shell(dir.path(), "echo text")).await;
         let message = summary.message.unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::domain::{Build, Event, JobId, Sid, TuiEvent};
+use crate::domain::{Build, Event, JobId, LogId, Sid, TuiEvent};
 use crate::edn::{Map, Value};
 use crate::journal::Journal;
 use crate::ports::{BlobStore, Control, JobReport, ParamSource, Surroundings, Transfer};
@@ -299,13 +299,13 @@ impl Drop for AtWork {
     }
 }
 
-/// Tells subscribers which logs grew, coalesced: a slow one finds each job named once.
+/// Tells subscribers which logs grew, coalesced: a slow one finds each named once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GrowthHub(Arc<Mutex<Vec<Weak<Grown>>>>);
 
 #[derive(Debug, Default)]
 struct Grown {
-    jobs: Mutex<HashSet<JobId>>,
+    logs: Mutex<HashSet<LogId>>,
     notify: Notify,
 }
 
@@ -323,7 +323,7 @@ impl GrowthHub {
         LogGrowth(grown)
     }
 
-    pub(super) fn grew(&self, job: &JobId) {
+    pub(super) fn grew(&self, log: &LogId) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -332,10 +332,10 @@ impl GrowthHub {
                     return false;
                 };
                 let fresh = grown
-                    .jobs
+                    .logs
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .insert(job.clone());
+                    .insert(log.clone());
                 if fresh {
                     grown.notify.notify_one();
                 }
@@ -346,17 +346,17 @@ impl GrowthHub {
 
 impl LogGrowth {
     /// Waits until logs have grown and says whose. Cancel safe.
-    pub async fn next(&mut self) -> Vec<JobId> {
+    pub async fn next(&mut self) -> Vec<LogId> {
         loop {
-            let jobs: Vec<JobId> = self
+            let logs: Vec<LogId> = self
                 .0
-                .jobs
+                .logs
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .drain()
                 .collect();
-            if !jobs.is_empty() {
-                return jobs;
+            if !logs.is_empty() {
+                return logs;
             }
             self.0.notify.notified().await;
         }

@@ -6,16 +6,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::{JobId, file_name};
+use crate::domain::{JobId, LogId};
 use crate::logs::{LogPaths, LogWriter, NO_COMMAND, Stream};
 use crate::ports::{Clock, LogStream, chain};
 
 use super::handle::GrowthHub;
 use super::masks::{MaskedStream, Masks};
-
-/// The log of the script child itself. No job's file can have this name: `%` is always
-/// followed by two digits in those.
-pub const SCRIPT_LOG: &str = "%script";
 
 /// All logs of one build.
 #[derive(Debug, Clone)]
@@ -24,14 +20,13 @@ pub(super) struct Logbook {
     masks: Masks,
     growth: GrowthHub,
     clock: Arc<dyn Clock>,
-    /// By the names of their files: a job may well be called as the script's log is.
-    open: Arc<Mutex<HashMap<String, Arc<JobLog>>>>,
+    open: Arc<Mutex<HashMap<LogId, Arc<JobLog>>>>,
 }
 
 /// One log. Shared by the two streams of its job, hence the lock.
 #[derive(Debug)]
 pub(super) struct JobLog {
-    job: JobId,
+    id: LogId,
     masks: Masks,
     growth: GrowthHub,
     clock: Arc<dyn Clock>,
@@ -64,23 +59,23 @@ impl Logbook {
 
     /// The log of a job, opened at first use.
     pub(super) fn of_job(&self, job: &JobId) -> io::Result<Arc<JobLog>> {
-        self.open_log(job, &file_name(job.as_str()))
+        self.open_log(LogId::Job(job.clone()))
     }
 
     /// The log of the script child.
     pub(super) fn of_script(&self) -> io::Result<Arc<JobLog>> {
-        self.open_log(&JobId::new(SCRIPT_LOG), SCRIPT_LOG)
+        self.open_log(LogId::Script)
     }
 
-    fn open_log(&self, job: &JobId, stem: &str) -> io::Result<Arc<JobLog>> {
+    fn open_log(&self, id: LogId) -> io::Result<Arc<JobLog>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(log) = open.get(stem) {
+        if let Some(log) = open.get(&id) {
             return Ok(Arc::clone(log));
         }
-        let writer =
-            LogWriter::open_append(LogPaths::new(&self.dir, stem)).map_err(io::Error::other)?;
+        let writer = LogWriter::open_append(LogPaths::new(&self.dir, &id.stem()))
+            .map_err(io::Error::other)?;
         let log = Arc::new(JobLog {
-            job: job.clone(),
+            id: id.clone(),
             masks: self.masks.clone(),
             growth: self.growth.clone(),
             clock: Arc::clone(&self.clock),
@@ -90,26 +85,26 @@ impl Logbook {
                 held: Default::default(),
             }),
         });
-        open.insert(stem.to_owned(), Arc::clone(&log));
+        open.insert(id, Arc::clone(&log));
         Ok(log)
     }
 
     /// Nothing more will come for the log of a job.
     pub(super) fn close(&self, job: &JobId) -> io::Result<()> {
-        self.close_log(&file_name(job.as_str()))
+        self.close_log(&LogId::Job(job.clone()))
     }
 
     /// Nothing more will come for the log of the script child.
     pub(super) fn close_script(&self) -> io::Result<()> {
-        self.close_log(SCRIPT_LOG)
+        self.close_log(&LogId::Script)
     }
 
-    fn close_log(&self, stem: &str) -> io::Result<()> {
+    fn close_log(&self, id: &LogId) -> io::Result<()> {
         let log = self
             .open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(stem);
+            .remove(id);
         match log {
             Some(log) => log.close(),
             None => Ok(()),
@@ -149,7 +144,7 @@ impl JobLog {
             *writer = None;
         }
         drop(state);
-        self.growth.grew(&self.job);
+        self.growth.grew(&self.id);
         written
     }
 
@@ -170,7 +165,7 @@ impl JobLog {
             let _ = writer.finish();
         }
         drop(state);
-        self.growth.grew(&self.job);
+        self.growth.grew(&self.id);
         ended
     }
 }
@@ -228,7 +223,7 @@ mod tests {
     fn a_job_that_is_called_as_the_scripts_log_has_a_log_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let book = logbook(dir.path());
-        let job = JobId::new(SCRIPT_LOG);
+        let job = JobId::new(LogId::Script.stem());
         let script = book.of_script().unwrap();
         let of_job = book.of_job(&job).unwrap();
         script.write(LogStream::Out, None, b"script\n").unwrap();
@@ -236,8 +231,9 @@ mod tests {
         book.close(&job).unwrap();
         script.write(LogStream::Out, None, b"more\n").unwrap();
         book.close_script().unwrap();
-        let text = |stem: &str| std::fs::read_to_string(dir.path().join(format!("{stem}.log")));
-        assert_eq!(text(SCRIPT_LOG).unwrap(), "script\nmore\n");
-        assert_eq!(text(&file_name(SCRIPT_LOG)).unwrap(), "job\n");
+        let text =
+            |id: LogId| std::fs::read_to_string(dir.path().join(format!("{}.log", id.stem())));
+        assert_eq!(text(LogId::Script).unwrap(), "script\nmore\n");
+        assert_eq!(text(LogId::Job(job)).unwrap(), "job\n");
     }
 }

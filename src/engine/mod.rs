@@ -31,7 +31,6 @@ pub use child::ChildCommand;
 
 pub use dispatcher::{BuildPlan, Engine, EngineError};
 pub use handle::{EngineGone, EngineHandle, LogGrowth, NotTaken};
-pub use logbook::SCRIPT_LOG;
 pub use orders::{Approvals, BuildSummary, GraphRule, Limits};
 pub use source::LocalSource;
 pub use stop::StopReason;

@@ -18,7 +18,7 @@ pub struct LocalSource {
     cursor: Cursor,
     growth: LogGrowth,
     /// Names of logs that grew, not yet told.
-    grown: Vec<crate::domain::JobId>,
+    grown: Vec<crate::domain::LogId>,
     caught_up: bool,
 }
 
@@ -54,8 +54,8 @@ impl BuildSource for LocalSource {
 
     fn next(&mut self) -> BoxFuture<'_, Option<SourceItem>> {
         async move {
-            if let Some(job) = self.grown.pop() {
-                return Some(SourceItem::LogGrew(job));
+            if let Some(log) = self.grown.pop() {
+                return Some(SourceItem::LogGrew(log));
             }
             if !self.caught_up {
                 if let Some(events) = self.cursor.try_next() {
@@ -68,8 +68,8 @@ impl BuildSource for LocalSource {
                 // Events first, so that the end of a journal is not missed behind notices.
                 biased;
                 events = self.cursor.next() => events.map(SourceItem::Events),
-                jobs = self.growth.next() => {
-                    self.grown = jobs;
+                logs = self.growth.next() => {
+                    self.grown = logs;
                     self.grown.pop().map(SourceItem::LogGrew)
                 }
             }

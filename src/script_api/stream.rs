@@ -16,7 +16,7 @@ use futures_util::stream;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Event, EventKind, JobId, Seq};
+use crate::domain::{Event, EventKind, LogId, Seq};
 use crate::edn::{self, Value};
 use crate::engine::LogGrowth;
 use crate::journal::Cursor;
@@ -120,10 +120,10 @@ impl Feed {
                 self.write_events(&events, frames);
             }
             () = self.shutdown.cancelled() => self.stage = Stage::Ending,
-            jobs = grown => {
+            logs = grown => {
                 self.next_growth = Instant::now() + self.growth_pause;
-                for job in jobs {
-                    sse::frame(frames, None, &log_grew(&job));
+                for log in logs {
+                    sse::frame(frames, None, &log_grew(&log));
                 }
             }
             () = sleep_until(self.next_ping) => frames.push_str(sse::PING),
@@ -150,9 +150,8 @@ fn is_for_people(event: &Event) -> bool {
     }
 }
 
-fn log_grew(job: &JobId) -> String {
-    edn::write(&Value::map([
-        ("type", Value::kw(sse::LOG_GREW_TYPE)),
-        ("job-id", job.as_str().into()),
-    ]))
+fn log_grew(log: &LogId) -> String {
+    let job = log.job().map(|job| ("job-id", job.as_str().into()));
+    let kind = ("type", Value::kw(sse::LOG_GREW_TYPE));
+    edn::write(&Value::map([kind].into_iter().chain(job)))
 }

@@ -24,7 +24,7 @@ impl Ui {
             Some(Dialog::Save(input, saving)) => {
                 let what = match saving {
                     Saving::Blob(_, _, _, id) => format!("save {id} to "),
-                    Saving::Log(_, job) => format!("save the log of {job} to "),
+                    Saving::Log(_, log) => format!("save the log of {log} to "),
                 };
                 self.prompt("", &what, input, area, buffer);
                 return;

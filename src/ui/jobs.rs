@@ -42,19 +42,23 @@ impl Ui {
             let place = view.top + at;
             let selected = place == view.place();
             let row_area = line(rows, at);
-            if place > view.order.len() {
+            let Some(what) = view.at(place) else {
                 break;
-            }
+            };
             let style = match (selected, focused) {
                 (true, true) => self.styles.selected,
                 (true, false) => self.styles.selected_elsewhere,
                 (false, _) => self.styles.text,
             };
             buffer.set_style(row_area, style);
-            if place == 0 {
-                self.build_row(state, selected, row_area, buffer);
-            } else if let Some(job) = view.build.job(&view.order[place - 1]) {
-                self.job_row(state, job, selected, longest, row_area, buffer);
+            match what {
+                Selected::Build => self.build_row(state, selected, row_area, buffer),
+                Selected::Script => self.script_row(state, selected, longest, row_area, buffer),
+                Selected::Job(id) => {
+                    if let Some(job) = view.build.job(&id) {
+                        self.job_row(state, job, selected, longest, row_area, buffer);
+                    }
+                }
             }
         }
     }
@@ -81,6 +85,48 @@ impl Ui {
         } else {
             row.put(self.glyphs.section, self.styles.accent);
             row.put(" the script", self.styles.strong);
+        }
+    }
+
+    /// What runs the script: `script clojure`, where it stands, its time.
+    fn script_row(
+        &self,
+        state: &State,
+        selected: bool,
+        longest: usize,
+        area: Rect,
+        buffer: &mut Buffer,
+    ) {
+        let styles = &self.styles;
+        let view = state.view();
+        let status = why::script_status(&view.build);
+        let style = styles.job(&status);
+        let mut row = self.row(buffer, area);
+        row.right(&[(" ".to_owned(), styles.text)], 8);
+        row.put(self.selection_mark(selected), styles.selection_mark);
+        let turn = self.turn(state, view.build.script_start);
+        row.put(self.glyphs.job(&status, turn), style);
+        row.put(" ", styles.text);
+        let time = why::script_elapsed(&view.build, view.until(state.now));
+        let time = match time {
+            Some(ms) if view.build.script_end.is_some() || view.build.is_over() => {
+                text::duration(ms)
+            }
+            Some(ms) => text::elapsed(ms),
+            None => String::new(),
+        };
+        row.right(&[(format!("{time:>TIME$}"), styles.dim)], 8);
+        let host = view.build.host.as_ref().map_or("", |host| &host.name);
+        let name = format!("script {host}");
+        // As wide as the names of the jobs, so that the words stand below each other.
+        let columns = longest.max(text::width(&name)).min(row.left());
+        let with_word = row.left() > columns + WORD;
+        let before = row.left();
+        row.put("script ", styles.text);
+        row.put(host, styles.dim);
+        if with_word {
+            row.skip((columns + 1).saturating_sub(before - row.left()));
+            row.put(status.as_str(), style);
         }
     }
 
@@ -166,6 +212,6 @@ pub(super) fn selected_name(state: &State) -> String {
     match &state.view().selected {
         Selected::Job(id) => id.to_string(),
         Selected::Build if state.shows_build() => "the build".to_owned(),
-        Selected::Build => "the script".to_owned(),
+        Selected::Build | Selected::Script => "the script".to_owned(),
     }
 }

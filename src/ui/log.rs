@@ -13,9 +13,9 @@ use ratatui::style::Style;
 
 use crate::app::layout::{Pane, content};
 use crate::app::log_text;
-use crate::app::state::{Tab, Times};
-use crate::app::{Geometry, Heading, Item, LogView, Row, State, text};
-use crate::domain::{CommandState, JobState};
+use crate::app::state::{Selected, Tab, Times};
+use crate::app::{Geometry, Heading, Item, LogView, Row, State, text, why};
+use crate::domain::{CommandState, JobState, JobStatus};
 use crate::logs::{Search, Stream};
 
 use super::jobs::selected_name;
@@ -23,13 +23,21 @@ use super::{Ui, line};
 
 impl Ui {
     pub(super) fn log(&self, state: &State, area: Rect, buffer: &mut Buffer) {
-        let (Some(job), Some(log)) = (state.job(), state.log()) else {
+        let Some(log) = state.log() else {
             self.main_title(state, Vec::new(), area, buffer);
             return;
         };
+        let job = state.job();
         let geometry = state.geometry();
         self.main_title(state, self.position(state, log, geometry), area, buffer);
-        let rows = content(area);
+        let mut rows = content(area);
+        for text in state.script_host(rows.width.into()) {
+            let mut place = line(rows, 0);
+            place.x += 1;
+            place.width = place.width.saturating_sub(1);
+            self.doc_line(state, &text, place, buffer);
+            rows = below(rows);
+        }
         if let Some(reason) = &log.unreadable {
             self.row(buffer, line(rows, 0))
                 .put(&format!(" {reason}"), self.styles.bad);
@@ -38,7 +46,7 @@ impl Ui {
         if log.outline.is_empty() {
             let said = if !log.known {
                 "reading …"
-            } else if job.is_over() {
+            } else if job.map_or(state.view().build.is_over(), JobState::is_over) {
                 "it wrote nothing"
             } else {
                 "nothing written yet"
@@ -54,8 +62,16 @@ impl Ui {
         for (at, row) in log.rows(geometry).into_iter().enumerate() {
             let place = line(rows, at);
             match row.item {
-                Item::Heading(heading, _) => self.heading(state, job, heading, place, buffer),
-                Item::Remark(number) => self.remark(job, log, number, place, buffer),
+                Item::Heading(heading, _) => {
+                    if let Some(job) = job {
+                        self.heading(state, job, heading, place, buffer);
+                    }
+                }
+                Item::Remark(number) => {
+                    let status = job.map(|job| job.status.clone());
+                    let status = status.unwrap_or_else(|| why::script_status(&state.view().build));
+                    self.remark(&status, log, number, place, buffer);
+                }
                 Item::Line(number) => {
                     self.log_line(state, log, (row, number), search.as_ref(), place, buffer);
                 }
@@ -89,6 +105,12 @@ impl Ui {
                 };
                 left.push((format!(" {time}"), styles.dim));
             }
+        }
+        if view.selected == Selected::Script {
+            let status = why::script_status(&view.build);
+            let turn = self.turn(state, view.build.script_start);
+            let glyph = self.glyphs.job(&status, turn);
+            left.push((format!("  {glyph} {status}"), styles.job(&status)));
         }
         let mut right = Vec::new();
         if state.shows_build() {
@@ -256,7 +278,7 @@ impl Ui {
     /// What became of the job.
     fn remark(
         &self,
-        job: &JobState,
+        status: &JobStatus,
         log: &LogView,
         number: usize,
         area: Rect,
@@ -265,11 +287,11 @@ impl Ui {
         let Some(remark) = log.outline.remarks().get(number) else {
             return;
         };
-        let style = self.styles.job(&job.status);
+        let style = self.styles.job(status);
         let mut row = self.row(buffer, area);
         if number == 0 {
             row.put(" ", self.styles.text);
-            row.put(self.glyphs.job(&job.status, 0), style);
+            row.put(self.glyphs.job(status, 0), style);
             row.put(" ", self.styles.text);
         } else {
             row.put("   ", self.styles.text);
@@ -307,7 +329,10 @@ impl Ui {
                 format!("{:>8} ", time.unwrap_or_default())
             }
             Times::SinceStart => {
-                let start = state.job().and_then(|job| job.start_time);
+                let start = match state.job() {
+                    Some(job) => job.start_time,
+                    None => state.view().build.script_start,
+                };
                 let since = line
                     .ms
                     .filter(|_| first)
@@ -356,6 +381,16 @@ impl Ui {
             };
             self.row(buffer, end).put(self.glyphs.ellipsis, styles.dim);
         }
+    }
+}
+
+/// An area without its first row.
+fn below(area: Rect) -> Rect {
+    let taken = area.height.min(1);
+    Rect {
+        y: area.y + taken,
+        height: area.height - taken,
+        ..area
     }
 }
 

@@ -90,6 +90,25 @@ fn a_failed_build() {
 }
 
 #[test]
+fn the_script_has_a_row_and_a_log_of_its_own() {
+    for (size, name) in [
+        ((80, 24), "script_log_80x24"),
+        ((120, 40), "script_log_120x40"),
+        ((200, 60), "script_log_200x60"),
+    ] {
+        let mut stage = fixtures::hosted(size);
+        stage.press("g j");
+        insta::assert_snapshot!(name, shown(&stage));
+    }
+}
+
+#[test]
+fn a_script_that_cannot_be_loaded_shows_its_log_without_a_key() {
+    insta::assert_snapshot!("load_error_80x24", shown(&fixtures::load_error((80, 24))));
+    insta::assert_snapshot!("load_error_120x40", shown(&fixtures::load_error((120, 40))));
+}
+
+#[test]
 fn a_blocked_build_and_a_job_that_waits() {
     let mut stage = fixtures::blocked((100, 30));
     insta::assert_snapshot!("blocked_100x30", shown(&stage));

@@ -13,7 +13,8 @@ pub const PING: &str = "data: {:type :ping}\n\n";
 /// The type of the heartbeat, without the colon.
 pub const PING_TYPE: &str = "ping";
 
-/// Tells a watcher that a job's log grew; never numbered, never in a journal.
+/// Tells a watcher that the log of the job with this `:job-id` grew, or the script's own when there
+/// is none; never numbered, never in a journal.
 pub const LOG_GREW_TYPE: &str = "tui/log-grew";
 
 /// Appends one frame: the number, if there is one, and one line of EDN.

@@ -122,9 +122,9 @@ impl Desk {
                 let dir = self.logs_dir(&request.sid);
                 self.ask_logs(LogTask::Find(request, dir));
             }
-            Effect::CopyLog(sid, job) => self.ask_logs(LogTask::Text(job, self.logs_dir(&sid))),
-            Effect::SaveLog(sid, job, to) => {
-                self.ask_logs(LogTask::Save(job, self.logs_dir(&sid), to));
+            Effect::CopyLog(sid, log) => self.ask_logs(LogTask::Text(log, self.logs_dir(&sid))),
+            Effect::SaveLog(sid, log, to) => {
+                self.ask_logs(LogTask::Save(log, self.logs_dir(&sid), to));
             }
             Effect::SaveBlob {
                 sid,

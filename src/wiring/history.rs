@@ -6,9 +6,8 @@ use std::path::Path;
 use crate::api_client::{ApiClient, ApiError};
 use crate::cli::plain::{self, spell_duration, spell_size};
 use crate::cli::{ListArgs, LogsArgs, ShowArgs, UnblockArgs, clean, clean_lines};
-use crate::domain::{BlobKind, Build, JobId, JobState, Millis, Sid, file_name};
+use crate::domain::{BlobKind, Build, JobId, JobState, LogId, Millis, Sid};
 use crate::edn::{self, Value};
-use crate::engine::SCRIPT_LOG;
 use crate::journal::Journal;
 use crate::logs::{LogPaths, LogReader, Stream};
 use crate::ports::{Clock, SystemClock};
@@ -113,6 +112,10 @@ fn write_build(out: &mut impl Write, build: &Build, folder: &BuildFolder) -> io:
     }
     if let Some(elapsed) = build.elapsed(now) {
         writeln!(out, "  took {}", spell_duration(elapsed))?;
+    }
+    if let Some(host) = &build.host {
+        let (name, why) = (clean(&host.name), clean(&host.reason));
+        writeln!(out, "  script host {name}: {why}")?;
     }
     if let Some(message) = &build.message {
         writeln!(out, "  {}", clean_lines(message))?;
@@ -235,8 +238,8 @@ fn is_over(folder: &BuildFolder) -> bool {
 
 /// The log of a job, or that of the script.
 fn log_paths(folder: &BuildFolder, job: Option<&JobId>) -> LogPaths {
-    let stem = job.map_or_else(|| SCRIPT_LOG.to_owned(), |job| file_name(job.as_str()));
-    LogPaths::new(&folder.logs, &stem)
+    let id = job.cloned().map_or(LogId::Script, LogId::Job);
+    LogPaths::new(&folder.logs, &id.stem())
 }
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use crate::app::{FindRequest, LogLine, LogPlace, LogRequest, LogRows, Msg, Needle, Notice};
-use crate::domain::{JobId, Sid, file_name};
+use crate::domain::{JobId, LogId, Sid};
 use crate::logs::{Budget, Direction, LogPaths, LogReader, Search, Step};
 
 /// Bytes of one line that are read for the screen; the rest of a longer line is cut.
@@ -21,8 +21,8 @@ pub(super) enum LogTask {
     Read(LogRequest, PathBuf),
     Tail(Sid, JobId, PathBuf, usize),
     Find(FindRequest, PathBuf),
-    Text(JobId, PathBuf),
-    Save(JobId, PathBuf, PathBuf),
+    Text(LogId, PathBuf),
+    Save(LogId, PathBuf, PathBuf),
 }
 
 /// Starts the thread; it ends when the sender is dropped.
@@ -80,7 +80,7 @@ impl<F: Fn(Msg)> Desk<F> {
             };
             match task {
                 Some(LogTask::Find(request, dir)) => {
-                    let path = file_of(&dir, &request.job);
+                    let path = file_of(&dir, &request.log);
                     hunt = Some(Hunt::new(request, path));
                 }
                 Some(other) => self.perform(other),
@@ -110,15 +110,15 @@ impl<F: Fn(Msg)> Desk<F> {
                 let lines = self.tail(&job, &dir, count).unwrap_or_default();
                 (self.answer)(Msg::LogTail(sid, job, lines));
             }
-            LogTask::Text(job, dir) => {
-                let msg = match self.text(&job, &dir) {
+            LogTask::Text(log, dir) => {
+                let msg = match self.text(&log, &dir) {
                     Ok(text) => Msg::LogText(text),
                     Err(error) => Msg::Notice(Notice::bad(format!("cannot read the log: {error}"))),
                 };
                 (self.answer)(msg);
             }
-            LogTask::Save(job, dir, to) => {
-                let notice = match self.save(&job, &dir, &to) {
+            LogTask::Save(log, dir, to) => {
+                let notice = match self.save(&log, &dir, &to) {
                     Ok(()) => Notice::good(format!("saved to {}", to.display())),
                     Err(error) => Notice::bad(format!("cannot save to {}: {error}", to.display())),
                 };
@@ -147,7 +147,7 @@ impl<F: Fn(Msg)> Desk<F> {
     }
 
     fn rows(&mut self, request: &LogRequest, dir: &Path) -> io::Result<LogRows> {
-        let reader = self.reader(&file_of(dir, &request.job))?;
+        let reader = self.reader(&file_of(dir, &request.log))?;
         let total = reader.line_count();
         let first = match request.place {
             LogPlace::End => total.saturating_sub(request.count),
@@ -175,15 +175,15 @@ impl<F: Fn(Msg)> Desk<F> {
     }
 
     fn tail(&mut self, job: &JobId, dir: &Path, count: usize) -> io::Result<Vec<String>> {
-        let reader = self.reader(&file_of(dir, job))?;
+        let reader = self.reader(&file_of(dir, &LogId::Job(job.clone())))?;
         let total = reader.line_count();
         (total.saturating_sub(count)..total)
             .map(|line| Ok(crate::logs::strip(&reader.read_line(line, LONGEST_LINE)?)))
             .collect()
     }
 
-    fn text(&mut self, job: &JobId, dir: &Path) -> io::Result<String> {
-        let reader = self.reader(&file_of(dir, job))?;
+    fn text(&mut self, log: &LogId, dir: &Path) -> io::Result<String> {
+        let reader = self.reader(&file_of(dir, log))?;
         let mut text = String::new();
         for line in 0..reader.line_count() {
             text.push_str(&crate::logs::strip(&reader.read_line(line, usize::MAX)?));
@@ -192,8 +192,8 @@ impl<F: Fn(Msg)> Desk<F> {
         Ok(text)
     }
 
-    fn save(&mut self, job: &JobId, dir: &Path, to: &Path) -> io::Result<()> {
-        let reader = self.reader(&file_of(dir, job))?;
+    fn save(&mut self, log: &LogId, dir: &Path, to: &Path) -> io::Result<()> {
+        let reader = self.reader(&file_of(dir, log))?;
         let mut file = new_file(to)?;
         let mut offset = 0;
         while offset < reader.len_bytes() {
@@ -329,12 +329,8 @@ pub(super) fn new_file(path: &Path) -> io::Result<std::fs::File> {
         .open(path)
 }
 
-fn file_of(dir: &Path, job: &JobId) -> PathBuf {
-    if job.as_str() == crate::engine::SCRIPT_LOG {
-        dir.join(crate::engine::SCRIPT_LOG)
-    } else {
-        dir.join(file_name(job.as_str()))
-    }
+fn file_of(dir: &Path, log: &LogId) -> PathBuf {
+    dir.join(log.stem())
 }
 
 fn split(path: &Path) -> (&Path, &str) {

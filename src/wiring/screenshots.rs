@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 use crate::app::fixtures::{Line, Stage};
 use crate::app::{BuildInfo, Edit, HistoryItem, Msg, Project, Script};
 use crate::config;
-use crate::domain::{Build, BuildStatus, Event, EventKind, JobId, Millis, Sid, file_name};
+use crate::domain::{Build, BuildStatus, Event, EventKind, LogId, Millis, Sid};
 use crate::journal::Journal;
 use crate::logs::{LogPaths, LogReader, NO_COMMAND};
 use crate::ports::{Offers, SourceItem};
@@ -109,7 +109,7 @@ fn animation(recording: &Recording) -> String {
 struct Recording {
     sid: Sid,
     events: Vec<Arc<Event>>,
-    logs: HashMap<JobId, Vec<RecordedLine>>,
+    logs: HashMap<LogId, Vec<RecordedLine>>,
     begin: Millis,
 }
 
@@ -126,14 +126,15 @@ impl Recording {
         let events = journal.events();
         let build = Build::fold(events.iter().map(|event| &**event));
         let mut logs = HashMap::new();
-        for job in build.jobs() {
-            let paths = LogPaths::new(&folder.logs, &file_name(job.id().as_str()));
+        let jobs = build.jobs().iter().map(|job| job.id().clone().into());
+        for id in jobs.chain([LogId::Script]) {
+            let paths = LogPaths::new(&folder.logs, &id.stem());
             let reader = LogReader::open(paths).map_err(|error| UserError::of(&error))?;
             let lines = (0..reader.line_count())
                 .map(|number| recorded_line(&reader, number))
                 .collect::<std::io::Result<Vec<_>>>()
                 .map_err(|error| UserError::new(format!("cannot read a log: {error}")))?;
-            logs.insert(job.id().clone(), lines);
+            logs.insert(id, lines);
         }
         Ok(Self {
             sid: journal.sid().clone(),
@@ -174,7 +175,7 @@ impl Recording {
     }
 
     /// The logs as they were at a moment.
-    fn logs_at(&self, at: Millis) -> HashMap<JobId, Vec<Line>> {
+    fn logs_at(&self, at: Millis) -> HashMap<LogId, Vec<Line>> {
         self.logs
             .iter()
             .map(|(id, lines)| {
@@ -313,10 +314,10 @@ impl<'a> Show<'a> {
                     .send(Msg::Source(sid.clone(), SourceItem::Events(batch)));
             }
         }
-        let jobs: Vec<JobId> = self.stage.logs.keys().cloned().collect();
-        for job in jobs {
+        let logs: Vec<LogId> = self.stage.logs.keys().cloned().collect();
+        for log in logs {
             self.stage
-                .send(Msg::Source(sid.clone(), SourceItem::LogGrew(job)));
+                .send(Msg::Source(sid.clone(), SourceItem::LogGrew(log)));
         }
     }
 

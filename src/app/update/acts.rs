@@ -7,7 +7,7 @@ use crate::app::layout::Pane;
 use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
 use crate::app::state::{Dialog, Input, MainView, Saving, Script, Selected, State, Tab, Times};
 use crate::app::{text, why};
-use crate::domain::{JobId, Sid, file_name};
+use crate::domain::{JobId, LogId, Sid, file_name};
 use crate::ports::Control;
 use crate::wire;
 
@@ -83,8 +83,8 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         }
         Action::CopyLine => copy_line(state, effects),
         Action::CopyLog => {
-            if let Some((sid, job)) = log_of(state) {
-                effects.push(Effect::CopyLog(sid, job));
+            if let Some((sid, log)) = log_of(state) {
+                effects.push(Effect::CopyLog(sid, log));
             }
         }
         Action::Save => ask_where(state),
@@ -98,7 +98,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::Rerun => {
             let jobs = match &state.view().selected {
                 Selected::Job(id) => vec![id.clone()],
-                Selected::Build => Vec::new(),
+                Selected::Build | Selected::Script => Vec::new(),
             };
             let origin = origin(state);
             start(state, origin, jobs, effects);
@@ -271,15 +271,12 @@ fn follow(state: &mut State) {
     }
 }
 
-fn log_of(state: &mut State) -> Option<(Sid, JobId)> {
+fn log_of(state: &mut State) -> Option<(Sid, LogId)> {
     if !has_log(state) {
         return None;
     }
     let view = state.view();
-    match &view.selected {
-        Selected::Job(id) => Some((view.info.sid.clone(), id.clone())),
-        Selected::Build => None,
-    }
+    Some((view.info.sid.clone(), view.selected.log()?))
 }
 
 fn copy_line(state: &mut State, effects: &mut Vec<Effect>) {
@@ -348,9 +345,12 @@ fn ask_where(state: &mut State) {
             state,
             "y copies the event; the journal is a file beside the logs",
         );
-    } else if let Some((sid, job)) = log_of(state) {
-        let name = format!("{}.log", file_name(job.as_str()));
-        state.dialog = Some(Dialog::Save(Input::new(name), Saving::Log(sid, job)));
+    } else if let Some((sid, log)) = log_of(state) {
+        let name = match &log {
+            LogId::Script => "script.log".to_owned(),
+            LogId::Job(_) => format!("{}.log", log.stem()),
+        };
+        state.dialog = Some(Dialog::Save(Input::new(name), Saving::Log(sid, log)));
     }
 }
 
@@ -363,7 +363,7 @@ pub(super) fn save(state: &mut State, to: &str, saving: Saving, effects: &mut Ve
     }
     let to = PathBuf::from(to);
     effects.push(match saving {
-        Saving::Log(sid, job) => Effect::SaveLog(sid, job, to),
+        Saving::Log(sid, log) => Effect::SaveLog(sid, log, to),
         Saving::Blob(sid, job, kind, id) => Effect::SaveBlob {
             sid,
             job,
@@ -440,7 +440,7 @@ fn unblock(state: &mut State, effects: &mut Vec<Effect>) {
         }
         (Selected::Job(id), _) if selected_is_blocked => Ok(Control::Unblock(id.clone())),
         (_, [id]) => Ok(Control::Unblock((*id).clone())),
-        (Selected::Build, _) => Ok(Control::UnblockAll),
+        (Selected::Build | Selected::Script, _) => Ok(Control::UnblockAll),
         (Selected::Job(_), _) => Err(format!(
             "select the job to approve: {}",
             why::names(blocked.iter().copied())

@@ -4,8 +4,8 @@ use crate::app::events::{self, Tone};
 use crate::app::log_view::LogView;
 use crate::app::msg::{Effect, FindRequest, Needle};
 use crate::app::outline::Item;
-use crate::app::state::{MainView, SearchState, Seek, Selected, State};
-use crate::domain::Event;
+use crate::app::state::{MainView, SearchState, Seek, State};
+use crate::domain::{Event, JobState};
 use crate::logs::Search;
 
 use super::acts::has_log;
@@ -207,7 +207,7 @@ fn ask(
     effects: &mut Vec<Effect>,
 ) {
     let view = state.view();
-    let Selected::Job(job) = view.selected.clone() else {
+    let Some(log) = view.selected.log() else {
         return;
     };
     let sid = view.info.sid.clone();
@@ -215,7 +215,7 @@ fn ask(
     state.seeking = Some(Seek {
         generation: state.generation,
         sid: sid.clone(),
-        job: job.clone(),
+        log: log.clone(),
         needle: needle.clone(),
         backwards,
         wrapped,
@@ -224,7 +224,7 @@ fn ask(
     effects.push(Effect::Find(FindRequest {
         generation: state.generation,
         sid,
-        job,
+        log,
         needle,
         lines,
         backwards,
@@ -243,7 +243,7 @@ pub(super) fn found(
         return false;
     };
     let view = state.view();
-    if view.info.sid != seek.sid || view.selected != Selected::Job(seek.job.clone()) {
+    if view.info.sid != seek.sid || view.selected.log().as_ref() != Some(&seek.log) {
         return false;
     }
     let geometry = state.geometry();
@@ -315,13 +315,17 @@ pub(super) fn look_for_the_cause(state: &mut State, effects: &mut Vec<Effect>) {
     else {
         return;
     };
-    let (Some(job), Some(log)) = (view.build.job(&id), view.logs.get(&id)) else {
+    let Some(log) = view.logs.get(&id) else {
         return;
     };
-    if view.selected != Selected::Job(id) || !job.is_over() || !log.up_to_date() {
+    let job = id.job().and_then(|id| view.build.job(id));
+    let over = job.map_or(view.build.is_over(), JobState::is_over);
+    if view.selected != id.into() || !over || !log.up_to_date() {
         return;
     }
-    let command = job.failed_command().map(|command| command.index);
+    let command = job
+        .and_then(JobState::failed_command)
+        .map(|command| command.index);
     let lines = command.and_then(|command| log.outline.lines_of(command));
     state.view_mut().cause_shown = true;
     let lines = lines.unwrap_or(0..usize::MAX);

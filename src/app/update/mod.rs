@@ -10,10 +10,11 @@ mod find;
 mod moves;
 mod source;
 
-use crate::domain::{JobStatus, Phase};
+use crate::domain::{JobStatus, LogId, Phase};
 
 use super::layout::Pane;
 use super::msg::{Edit, Effect, Msg, Notice, QuitManner};
+use super::outline::Owner;
 use super::state::{BuildView, Dialog, Input, Selected, State};
 use super::{doc, help};
 
@@ -121,20 +122,26 @@ fn settle(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 /// Sends the selection where something happens, until a user has moved it: to the first job that
-/// failed, else to what has run longest, else to what waits for the user.
+/// failed, to the script when it ended before any job ran, else to what has run longest, else to
+/// what waits for the user.
 fn autopilot(view: &mut BuildView) {
-    if !view.auto || view.build.jobs().is_empty() {
+    if !view.auto {
         return;
     }
-    if let Some(failed) = view.build.failed_jobs().first() {
-        let id = failed.id().clone();
-        if view.selected != Selected::Job(id.clone()) {
-            view.selected = Selected::Job(id.clone());
-        }
+    let failed = view.build.failed_jobs();
+    let cause = match failed.first() {
+        Some(job) => Some(LogId::Job(job.id().clone())),
+        None => view.script_failed().then_some(LogId::Script),
+    };
+    if let Some(id) = cause {
+        view.selected = id.clone().into();
         if view.cause.as_ref() != Some(&id) {
             view.cause = Some(id);
             view.cause_shown = false;
         }
+        return;
+    }
+    if view.build.jobs().is_empty() {
         return;
     }
     if !view.info.live {
@@ -173,8 +180,11 @@ fn valid(state: &mut State) {
     {
         view.selected = Selected::Build;
     }
+    if view.selected == Selected::Script && !view.has_script() {
+        view.selected = Selected::Build;
+    }
     let place = view.place();
-    view.top = scrolled(view.top, place, view.order.len() + 1, rows);
+    view.top = scrolled(view.top, place, view.rows(), rows);
 
     let rows = state.build_rows();
     if !rows.iter().any(|row| row.sid == state.builds_cursor) {
@@ -230,23 +240,23 @@ fn read_log(state: &mut State, effects: &mut Vec<Effect>) {
     let geometry = state.geometry();
     let mut generation = state.generation;
     let view = state.view_mut();
-    let Selected::Job(id) = view.selected.clone() else {
+    let Some(id) = view.selected.log() else {
         leave_others(view, None);
         return;
     };
     leave_others(view, Some(&id));
-    let Some(job) = view.build.job(&id) else {
+    let Some(owner) = Owner::new(&view.build, &id, geometry.columns) else {
         return;
     };
     let log = view.logs.entry(id.clone()).or_default();
-    log.refresh(job, geometry);
+    log.refresh(&owner, geometry);
     let request = log.need(&view.info.sid, &id, &mut generation, geometry);
     state.generation = generation;
     effects.extend(request.map(Effect::ReadLog));
 }
 
 /// Only the log that is shown keeps its lines in memory.
-fn leave_others(view: &mut BuildView, shown: Option<&crate::domain::JobId>) {
+fn leave_others(view: &mut BuildView, shown: Option<&LogId>) {
     for (id, log) in &mut view.logs {
         if Some(id) != shown {
             log.leave();
@@ -260,10 +270,8 @@ fn with_log<T>(
     change: impl FnOnce(&mut super::log_view::LogView) -> T,
 ) -> Option<T> {
     let view = state.view_mut();
-    match &view.selected {
-        Selected::Job(id) => view.logs.get_mut(id).map(change),
-        Selected::Build => None,
-    }
+    let id = view.selected.log()?;
+    view.logs.get_mut(&id).map(change)
 }
 
 /// Typing in the line of text that is open.

@@ -2,6 +2,7 @@
 
 use crate::app::layout::{Pane, content};
 use crate::app::msg::LogRows;
+use crate::app::outline::Owner;
 use crate::app::state::{Dialog, MainView, Selected, State, Tab, has_heading};
 
 use super::{doc_rows, help_height, with_log};
@@ -47,7 +48,7 @@ pub(super) fn vertically(state: &mut State, by: By) {
         Pane::Jobs => {
             let rows = by.rows(state.rows_of(Pane::Jobs));
             let view = state.view();
-            let place = moved(view.place(), rows, view.order.len() + 1);
+            let place = moved(view.place(), rows, view.rows());
             select(state, place);
         }
         Pane::Builds => {
@@ -115,10 +116,7 @@ fn moved(place: usize, by: isize, count: usize) -> usize {
 /// Selects a row of the list of jobs.
 pub(super) fn select(state: &mut State, place: usize) {
     let view = state.view_mut();
-    let selected = match place.checked_sub(1).and_then(|at| view.order.get(at)) {
-        Some(id) => Selected::Job(id.clone()),
-        None => Selected::Build,
-    };
+    let selected = view.at(place).unwrap_or(Selected::Build);
     view.auto = false;
     if view.selected != selected {
         view.selected = selected;
@@ -132,11 +130,12 @@ pub(super) fn select(state: &mut State, place: usize) {
 pub(super) fn to_failed(state: &mut State, backwards: bool) -> bool {
     let view = state.view();
     let here = view.place();
-    let failed: Vec<usize> = (1..=view.order.len())
-        .filter(|place| {
-            let job = view.build.job(&view.order[place - 1]);
+    let failed: Vec<usize> = (0..view.order.len())
+        .filter(|at| {
+            let job = view.build.job(&view.order[*at]);
             job.is_some_and(|job| job.status.is_failed())
         })
+        .map(|at| at + view.first_job())
         .collect();
     // Round and round, so that one key reaches them all.
     let next = if backwards {
@@ -279,11 +278,14 @@ pub(super) fn keep_event(state: &mut State) {
 pub(super) fn log_rows(state: &mut State, rows: LogRows) -> bool {
     let geometry = state.geometry();
     let view = state.view_mut();
-    let Selected::Job(id) = &view.selected else {
+    let Some(id) = view.selected.log() else {
         return false;
     };
-    match (view.logs.get_mut(id), view.build.job(id)) {
-        (Some(log), Some(job)) => log.take(rows, job, geometry),
+    match (
+        view.logs.get_mut(&id),
+        Owner::new(&view.build, &id, geometry.columns),
+    ) {
+        (Some(log), Some(owner)) => log.take(rows, &owner, geometry),
         _ => false,
     }
 }
@@ -303,7 +305,7 @@ pub(super) fn click(state: &mut State, at: (u16, u16)) {
     match pane {
         Pane::Jobs => {
             let place = state.view().top + row;
-            if place <= state.view().order.len() {
+            if place < state.view().rows() {
                 select(state, place);
             }
         }

@@ -1,10 +1,10 @@
 //! What builds tell.
 
 use crate::app::msg::{BuildInfo, Effect, Notice};
-use crate::app::state::{BuildView, Dialog, Lost, Selected, State};
+use crate::app::state::{BuildView, Dialog, Lost, State};
 use crate::app::summary::TAIL;
 use crate::app::{doc, text};
-use crate::domain::{EventKind, Sid};
+use crate::domain::{EventKind, LogId, Sid};
 use crate::ports::SourceItem;
 
 use super::say;
@@ -69,9 +69,16 @@ pub(super) fn tells(
                 view.events.push(event);
                 match &event.kind {
                     EventKind::JobEnd { .. } => {
-                        if let Some(log) =
-                            event.job_id.as_ref().and_then(|id| view.logs.get_mut(id))
+                        if let Some(log) = event
+                            .job_id
+                            .clone()
+                            .and_then(|id| view.logs.get_mut(&LogId::Job(id)))
                         {
+                            log.grew();
+                        }
+                    }
+                    EventKind::ScriptEnd { .. } => {
+                        if let Some(log) = view.logs.get_mut(&LogId::Script) {
                             log.grew();
                         }
                     }
@@ -103,7 +110,7 @@ pub(super) fn tells(
             if let Some(log) = view.logs.get_mut(&id) {
                 log.grew();
             }
-            let wanted = shown && view.selected == Selected::Job(id);
+            let wanted = shown && view.selected == id.into();
             if wanted {
                 // The screen changes when the lines have been read, not before.
                 super::read_log(state, effects);

@@ -6,7 +6,6 @@ use tempfile::TempDir;
 
 use crate::ports::SystemClock;
 
-use super::super::SCRIPT_LOG;
 use super::super::handle::GrowthHub;
 use super::super::logbook::Logbook;
 use super::super::masks::Masks;
@@ -55,7 +54,7 @@ impl Child {
             .dir
             .path()
             .join("logs")
-            .join(format!("{SCRIPT_LOG}.log"));
+            .join(format!("{}.log", crate::domain::LogId::Script.stem()));
         String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
     }
 
