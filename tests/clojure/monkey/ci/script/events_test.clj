@@ -22,7 +22,7 @@
     (.write (.getBytes (str/join "\r\n" lines)))
     (.flush)))
 
-(defn- chunk [& lines]
+(defn- framed [& lines]
   (let [text (str (str/join "\n" lines) "\n")]
     (format "%x\r\n%s\r\n" (count text) text)))
 
@@ -47,12 +47,12 @@
                        (with-open [socket (.accept server)]
                          (.put heads (read-head socket))
                          (apply say socket stream-head)
-                         (say socket (str (chunk "id: 7" "data: {:n 1}" "") (chunk "id: 8" "data: {:n 2}" "")
+                         (say socket (str (framed "id: 7" "data: {:n 1}" "") (framed "id: 8" "data: {:n 2}" "")
                                            goodbye)))
                        (with-open [socket (.accept server)]
                          (.put heads (read-head socket))
                          (apply say socket stream-head)
-                         (say socket (chunk "id: 9" "data: {:n 3}" ""))
+                         (say socket (framed "id: 9" "data: {:n 3}" ""))
                          ;; Open until the client closes it.
                          (.read (.getInputStream socket))))
               stop!  (sut/listen client #(.put events %) #(.put lost %))]
