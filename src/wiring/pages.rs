@@ -17,6 +17,7 @@ const PAGES: &[(&str, &str)] = &[
         include_str!("../../assets/docs/exit-status.md"),
     ),
     ("files", include_str!("../../assets/docs/files.md")),
+    ("library", include_str!("../../assets/docs/library.md")),
     ("protocol", include_str!("../../assets/docs/protocol.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
     ("security", include_str!("../../assets/docs/security.md")),

@@ -430,6 +430,74 @@ fn babashka_is_started_with_its_orders_in_a_private_file() {
     assert!(!Path::new(argv[1]).exists());
 }
 
+/// A project whose only job checks every function of the library, inside the build.
+fn surface() -> Project {
+    let checks = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/clojure/monkey/ci/surface_test.clj"
+    );
+    let checks = std::fs::read_to_string(checks).unwrap();
+    Project::empty().file("checks.clj", &checks).file(
+        ".monkeyci/build.clj",
+        r#"(ns build (:require [clojure.test :as test] [monkey.ci.api :as m]))
+[(m/action-job "surface"
+   (fn [ctx]
+     (load-file (str (m/checkout-dir ctx) "/checks.clj"))
+     (let [{:keys [pass fail error]} (test/run-tests 'monkey.ci.surface-test)]
+       (println pass "checks passed," (+ fail error) "did not")
+       (if (zero? (+ fail error)) m/success m/failure))))]"#,
+    )
+}
+
+/// What the job of [`surface`] has to come to.
+#[track_caller]
+fn has_passed(project: &Project) {
+    let log = project.run(&["logs", "last", "--script"]);
+    assert_eq!(
+        project.jobs(),
+        [status("surface", "success")],
+        "{}",
+        log.out
+    );
+    log.exits(0).says("checks passed, 0 did not");
+}
+
+#[test]
+fn the_library_does_what_it_is_for_on_a_plain_jar() {
+    if !clojure_is_here("the_library_does_what_it_is_for_on_a_plain_jar") {
+        return;
+    }
+    let project = surface();
+    project
+        .build(&["--runner", "clj"])
+        .says("script host: clojure (asked for");
+    has_passed(&project);
+}
+
+#[test]
+fn the_library_does_what_it_is_for_on_the_official_tool() {
+    if !clojure_is_here("the_library_does_what_it_is_for_on_the_official_tool") {
+        return;
+    }
+    let (project, _, path) = with_tool(surface().file(".monkeyci/deps.edn", "{}"));
+    start_on(&project, &path, &[])
+        .wait()
+        .says("script host: clojure-cli");
+    has_passed(&project);
+}
+
+#[test]
+fn the_library_does_what_it_is_for_on_babashka() {
+    if !clojure_is_here("the_library_does_what_it_is_for_on_babashka") {
+        return;
+    }
+    let (project, _, path) = with_bb(surface());
+    start_on(&project, &path, &[])
+        .wait()
+        .says("script host: babashka");
+    has_passed(&project);
+}
+
 #[test]
 fn after_a_kill_the_next_start_removes_what_held_the_token() {
     if !clojure_is_here("after_a_kill_the_next_start_removes_what_held_the_token") {
