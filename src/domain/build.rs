@@ -149,6 +149,8 @@ pub struct JobState {
     pub status: JobStatus,
     /// How far it has come.
     pub phase: Phase,
+    /// What it came to, once it was executed; its end may say otherwise.
+    pub executed: Option<JobStatus>,
     /// It was approved (or queued), so later `job/blocked` events mean nothing (events.md §5.5).
     pub unblocked: bool,
     /// When it was queued.
@@ -323,6 +325,7 @@ impl JobState {
             job,
             status: JobStatus::Pending,
             phase: Phase::Defined,
+            executed: None,
             unblocked: false,
             queued_time: None,
             start_time: None,

@@ -313,6 +313,8 @@ impl JobState {
                 // A job can end before it is executed (events.md §5.4): what the result
                 // adds is kept, the status is the end's business.
                 self.tell(event, result);
+                // A nil status is a success here (events.md §2.3).
+                self.executed = Some(status.clone().unwrap_or(JobStatus::Success));
                 if self.phase < Phase::Executed {
                     self.phase = Phase::Executed;
                     if let Some(status) = status {

@@ -18,12 +18,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use crate::domain::{
-    BlobKind, Build, BuildStatus, Event, EventKind, Job, JobId, JobState, JobStatus, Millis,
-    OpenJob, Phase, Sid, Src, TuiEvent,
+    BlobKind, Build, BuildStatus, Event, EventKind, Job, JobId, JobState, JobStatus, Millis, Phase,
+    Sid, Src, TuiEvent,
 };
 use crate::edn::{Map, Value};
 use crate::ports::{Control, JobOutcome, JobReport};
 
+use super::closing::{self, Closing};
 use super::filter::Filter;
 use super::orders::{Approvals, BuildSummary, ChildExit, GraphRule, Input, Limits, Output};
 use super::stop::StopReason;
@@ -60,6 +61,8 @@ pub struct Core {
     limits: Limits,
     approvals: Approvals,
     filter: Filter,
+    /// The script exits while it is still posting.
+    hasty: bool,
     graph: GraphRule,
     child: Child,
     exit: Option<ChildExit>,
@@ -95,6 +98,7 @@ impl Core {
             limits,
             approvals,
             filter: Filter::default(),
+            hasty: false,
             graph: GraphRule::default(),
             child: Child::NotStarted,
             exit: None,
@@ -123,6 +127,13 @@ impl Core {
     #[must_use]
     pub fn only(mut self, jobs: Vec<JobId>) -> Self {
         self.filter = Filter::new(jobs);
+        self
+    }
+
+    /// The script exits while it is still posting, so the last that it says may be lost.
+    #[must_use]
+    pub fn hasty(mut self, hasty: bool) -> Self {
+        self.hasty = hasty;
         self
     }
 
@@ -226,28 +237,32 @@ impl Core {
             return;
         }
         self.over = true;
-        let (status, message) = self.verdict();
         // What ended the build ended its jobs; the script's end is only the next link.
         let stopped = self.stop.is_some() || self.failure.is_some() || self.build.canceled;
+        let exited = self.exit.as_ref().and_then(|exit| exit.code);
+        let well = self.hasty && !stopped && exited == Some(0);
+        let closings = closing::of(&self.build, well);
+        let (status, message) = self.verdict(&closings);
         let cause = message
             .as_deref()
             .filter(|_| stopped)
             .unwrap_or("the script ended while this job was at work");
-        let open: Vec<(JobId, OpenJob)> = self
-            .build
-            .open_jobs()
-            .map(|(id, open)| (id.clone(), open))
-            .collect();
-        for (id, open) in open {
-            let kind = match open {
-                OpenJob::NeverQueued => EventKind::JobSkipped,
-                OpenJob::Active => EventKind::JobEnd {
-                    status: Some(if status == BuildStatus::Canceled {
-                        JobStatus::Canceled
-                    } else {
-                        JobStatus::Error
-                    }),
-                    result: result_of(None, Some(cause)),
+        for (id, closing) in closings {
+            let at_work = if status == BuildStatus::Canceled {
+                JobStatus::Canceled
+            } else {
+                JobStatus::Error
+            };
+            let (status, cause) = match closing {
+                Closing::Skipped => (None, None),
+                Closing::Ended(status) if !stopped => (Some(status), None),
+                Closing::Ended(_) | Closing::Cut => (Some(at_work), Some(cause)),
+            };
+            let kind = match status {
+                None => EventKind::JobSkipped,
+                status => EventKind::JobEnd {
+                    status,
+                    result: result_of(None, cause),
                 },
             };
             self.emit(now, Event::of_job(&id, kind));
@@ -269,7 +284,7 @@ impl Core {
 
     /// How the build ends. The child's exit status is the truth (script-api.md §10), but for
     /// what the child cannot know: that it was stopped, or that we failed.
-    fn verdict(&self) -> (BuildStatus, Option<String>) {
+    fn verdict(&self, closings: &[(JobId, Closing)]) -> (BuildStatus, Option<String>) {
         let said = self.build.message.clone();
         if let Some(reason) = self.stop {
             let why = match reason {
@@ -293,10 +308,7 @@ impl Core {
         let Some(exit) = &self.exit else {
             return (BuildStatus::Error, said);
         };
-        let left = self
-            .build
-            .open_jobs()
-            .any(|(_, open)| open == OpenJob::Active);
+        let left = closings.iter().any(|(_, closing)| closing.spoils());
         match exit.code {
             Some(0) if left => (
                 BuildStatus::Error,
@@ -309,7 +321,7 @@ impl Core {
                     (None, Some(signal)) => format!("the script was ended by signal {signal}"),
                     (None, None) => "the script ended".to_owned(),
                 };
-                let failed = self.build.jobs().iter().any(|job| job.status.is_failed());
+                let failed = (self.build.jobs().iter()).any(|job| job.status.is_failed());
                 let message = said.or_else(|| match (failed, exit.last_words.is_empty()) {
                     (true, _) => None,
                     (false, true) => Some(how),

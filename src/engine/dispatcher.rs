@@ -67,6 +67,8 @@ pub struct BuildPlan {
     /// For a script that cannot be told so: run only these jobs and what they need, all when
     /// it is empty.
     pub only: Vec<JobId>,
+    /// The script exits while it is still posting, as with MonkeyCI's own library.
+    pub hasty: bool,
     /// Time between TERM and KILL for a job that is to stop.
     pub job_grace: Duration,
     /// What must never be written.
@@ -136,6 +138,7 @@ impl Engine {
             plan.approvals.clone(),
         )
         .only(plan.only.clone())
+        .hasty(plan.hasty)
         .graph(plan.graph);
         let now = plan.clock.now();
         let begun = core.begin(now, plan.build_map.clone());
@@ -547,6 +550,7 @@ mod tests {
             limits: Limits::default(),
             approvals: Approvals::default(),
             only: Vec::new(),
+            hasty: false,
             job_grace: Duration::from_secs(10),
             masks: Masks::default(),
             remarks: Vec::new(),

@@ -4,6 +4,7 @@
 //! - [`core`]: the rules, without any waiting. One message in, orders out.
 //! - [`Engine::run`] in `dispatcher.rs`: the loop that feeds the core and carries out its
 //!   orders. Start reading there.
+//! - `closing.rs`: how the jobs have ended that a script left open.
 //! - `filter.rs`: `--job` for scripts that know no filter.
 //! - `units.rs`: a running container job; `child.rs`: the script child; `logbook.rs`: logs
 //!   on their way to disk; [`masks`]: what keeps secrets out of everything written.
@@ -14,6 +15,7 @@
 //! executors stand behind [`ports::Executor`](crate::ports::Executor).
 
 mod child;
+mod closing;
 pub mod core;
 mod dispatcher;
 mod filter;

@@ -545,12 +545,50 @@ fn a_job_that_a_stop_left_open_names_what_stopped_the_build() {
     assert_eq!(said(&rig), Some("canceled with Ctrl-c".into()));
 
     let mut rig = Rig::running();
-    rig.start(&["a"]);
-    rig.done("a", JobStatus::Success).exit(1);
+    rig.post(vec![("a", EventKind::JobStart)]).exit(1);
     assert_eq!(
         said(&rig),
         Some("the script ended while this job was at work".into())
     );
+}
+
+#[test]
+fn a_job_whose_end_was_not_heard_has_ended_as_it_was_executed() {
+    for (code, status, verdict) in [
+        (0, JobStatus::Success, BuildStatus::Success),
+        (1, JobStatus::Success, BuildStatus::Error),
+        (1, JobStatus::Failure, BuildStatus::Error),
+    ] {
+        let mut rig = Rig::running();
+        rig.start(&["a"]).done("a", status.clone()).exit(code);
+        assert_eq!(rig.core.build().job(&"a".into()).unwrap().status, status);
+        assert_eq!(rig.core.build().status, verdict);
+    }
+}
+
+#[test]
+fn what_a_script_leaves_unsaid_that_exits_while_it_posts_has_ended_well_or_not() {
+    let action = |id: &str| {
+        let mut job = job(id);
+        job.kind = JobKind::Action;
+        job
+    };
+    let statuses = |hasty: bool, code: i32| {
+        let mut rig = Rig::running();
+        rig.core = rig.core.hasty(hasty);
+        let jobs = vec![action("a"), action("b")];
+        rig.post(vec![
+            ("", EventKind::ScriptStart { jobs }),
+            ("a", EventKind::JobQueued { job: None }),
+            ("a", EventKind::JobStart),
+        ]);
+        rig.exit(code);
+        let build = rig.core.build();
+        ["a", "b"].map(|id| build.job(&id.into()).unwrap().status.clone())
+    };
+    assert_eq!(statuses(true, 0), [JobStatus::Success, JobStatus::Success]);
+    assert_eq!(statuses(true, 1), [JobStatus::Error, JobStatus::Skipped]);
+    assert_eq!(statuses(false, 0), [JobStatus::Error, JobStatus::Skipped]);
 }
 
 #[test]

@@ -255,6 +255,7 @@ async fn set_up(
             Some(_) => run.jobs.iter().map(JobId::new).collect(),
             None => Vec::new(),
         },
+        hasty: run.lib_version.is_some(),
         job_grace: JOB_GRACE,
         masks,
         remarks,

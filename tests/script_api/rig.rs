@@ -159,6 +159,7 @@ impl Rig {
             limits: setup.limits,
             approvals: setup.approvals,
             only: Vec::new(),
+            hasty: false,
             job_grace: Duration::from_secs(1),
             masks: Masks::default(),
             remarks: Vec::new(),
