@@ -44,12 +44,12 @@ const TWO: &str = r#"
 [{:id "one" :type :action :action (fn [_] nil)}
  {:id "two" :type :action :dependencies ["one"] :action (fn [_] {:status :success})}]"#;
 
-fn status(id: &str, status: &str) -> (String, String) {
+pub fn status(id: &str, status: &str) -> (String, String) {
     (id.to_owned(), status.to_owned())
 }
 
 /// A project in which a stand-in runs the script, and where it notes how it was started.
-fn with_stand_in(project: Project, program: &str, text: &str) -> (Project, PathBuf, String) {
+pub fn with_stand_in(project: Project, program: &str, text: &str) -> (Project, PathBuf, String) {
     let bin = project.dir().join("../bin");
     let notes = project.dir().join("../notes");
     for folder in [&bin, &notes] {

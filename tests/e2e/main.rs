@@ -14,6 +14,7 @@ mod fixtures;
 mod harness;
 mod hosts;
 mod limits;
+mod real_library;
 mod screen;
 mod scripts;
 mod terminal;
