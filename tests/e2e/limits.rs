@@ -196,7 +196,7 @@ fn a_line_of_a_megabyte_and_bytes_that_are_no_text_are_kept_as_they_are() {
         .out;
     assert!(long.lines().any(|line| line.len() == 1 << 20));
     let mut screen = Screen::start(&project, &["attach", "last"]);
-    screen.until("SUCCESS").keys("j").until("XXXX").keys("www");
+    screen.until("SUCCESS").keys("jj").until("XXXX").keys("www");
     screen.keys("j").until("no end").keys("q");
     screen.ends(0);
 }

@@ -7,7 +7,7 @@ use super::*;
 
 const STREAMS: usize = 1_000;
 /// Events that all who read hear.
-const FEW: usize = 1_000;
+const FEW: usize = 400;
 /// Events that come as fast as possible; `READERS` hear them.
 const MANY: usize = 100_000;
 const READERS: usize = 4;
