@@ -22,6 +22,7 @@ pub enum Action {
     PreviousPane,
     ShowLog,
     ShowArtifacts,
+    ShowResults,
     ShowEvents,
     Builds,
     Enter,
@@ -70,6 +71,8 @@ pub enum Context {
     Log,
     /// In the list of artifacts.
     Artifacts,
+    /// Among the results.
+    Results,
     /// Among the events.
     Events,
     /// While the help is open.
@@ -88,9 +91,12 @@ impl Context {
         match self {
             Self::Always => &[],
             Self::Question | Self::Help | Self::Typing | Self::Global => &[Self::Always],
-            Self::Jobs | Self::Builds | Self::Log | Self::Artifacts | Self::Events => {
-                &[Self::Global, Self::Always]
-            }
+            Self::Jobs
+            | Self::Builds
+            | Self::Log
+            | Self::Artifacts
+            | Self::Results
+            | Self::Events => &[Self::Global, Self::Always],
         }
     }
 }
@@ -177,7 +183,12 @@ const ANY: &[Context] = &[Context::Global, Context::Help];
 const GLOBAL: &[Context] = &[Context::Global];
 const LOG: &[Context] = &[Context::Log];
 const READ: &[Context] = &[Context::Log, Context::Jobs];
-const FIND: &[Context] = &[Context::Log, Context::Jobs, Context::Events];
+const FIND: &[Context] = &[
+    Context::Log,
+    Context::Jobs,
+    Context::Results,
+    Context::Events,
+];
 const COPY: &[Context] = &[Context::Log, Context::Events];
 const ALWAYS: &[Context] = &[Context::Always];
 const QUESTION: &[Context] = &[Context::Question];
@@ -200,6 +211,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::PreviousPane, "previous-pane", "pane", "to the pane before", &["shift-tab"], GLOBAL, Group::Go),
     row(Action::ShowLog, "show-log", "log", "show the log", &["1"], GLOBAL, Group::Go),
     row(Action::ShowArtifacts, "show-artifacts", "artifacts", "show artifacts and caches", &["5"], GLOBAL, Group::Go),
+    row(Action::ShowResults, "show-results", "results", "show named results, and who read what", &["6"], GLOBAL, Group::Go),
     row(Action::ShowEvents, "show-events", "events", "show the events of the build or the job", &["8"], GLOBAL, Group::Go),
     row(Action::Builds, "builds", "builds", "to the list of builds, and back", &["b"], GLOBAL, Group::Go),
     row(Action::Enter, "enter", "open", "open what is selected", &["enter"], GLOBAL, Group::Go),
@@ -208,7 +220,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::NextFailedJob, "next-failed-job", "next failed", "to the next failed job", &["}"], GLOBAL, Group::Go),
     row(Action::PreviousFailedJob, "previous-failed-job", "last failed", "to the failed job before", &["{"], GLOBAL, Group::Go),
 
-    row(Action::Search, "search", "search", "search the log or the events", &["/"], FIND, Group::Find),
+    row(Action::Search, "search", "search", "search the log, the results or the events", &["/"], FIND, Group::Find),
     row(Action::NextMatch, "next-match", "next", "to the next match", &["n"], FIND, Group::Find),
     row(Action::PreviousMatch, "previous-match", "previous", "to the match before", &["N"], FIND, Group::Find),
     row(Action::NextError, "next-error", "next error", "to the next line that looks like an error", &["e"], FIND, Group::Find),
@@ -222,7 +234,7 @@ pub const ACTIONS: &[ActionInfo] = &[
 
     row(Action::CopyLine, "copy-line", "copy", "copy the marked line, or the screen; an event as EDN", &["y"], COPY, Group::TakeOut),
     row(Action::CopyLog, "copy-log", "copy all", "copy the whole log", &["Y"], LOG, Group::TakeOut),
-    row(Action::Save, "save", "save", "save the artifact or the log to a file", &["ctrl-s"], GLOBAL, Group::TakeOut),
+    row(Action::Save, "save", "save", "save the artifact, the result or the log to a file", &["ctrl-s"], GLOBAL, Group::TakeOut),
 
     row(Action::StartBuild, "start-build", "build", "start a build of this project; without one, the demo", &["B"], GLOBAL, Group::Act),
     row(Action::Rerun, "rerun", "rerun", "run the job again, with what it needs; or the build", &["r"], GLOBAL, Group::Act),

@@ -13,7 +13,7 @@ use crate::edn::{Map, Value};
 use crate::logs::Search;
 use crate::wire;
 
-use super::doc::{self, DocLine};
+use super::page::Page;
 use super::state::Selected;
 use super::{text, tree};
 
@@ -46,11 +46,7 @@ pub struct OpenEvent {
     /// Which one.
     pub event: Arc<Event>,
     /// Its lines.
-    pub lines: Vec<DocLine>,
-    /// The first line on the screen.
-    pub top: usize,
-    /// The line that a search led to.
-    pub mark: Option<usize>,
+    pub page: Page,
 }
 
 /// What an event has to say to someone who skims.
@@ -229,55 +225,8 @@ impl Events {
 impl OpenEvent {
     fn new(event: Arc<Event>) -> Self {
         Self {
-            lines: tree::lines(&wire::edn_event(&event)),
+            page: Page::new(tree::lines(&wire::edn_event(&event))),
             event,
-            top: 0,
-            mark: None,
-        }
-    }
-
-    /// The lines from the first one on the screen on, each in as many rows as it needs.
-    pub fn rows(&self, columns: usize, height: usize) -> Vec<(usize, DocLine)> {
-        let mut rows = Vec::with_capacity(height);
-        for (number, line) in self.lines.iter().enumerate().skip(self.top) {
-            if rows.len() >= height {
-                break;
-            }
-            let wrapped = doc::wrap(vec![line.clone()], columns);
-            rows.extend(wrapped.into_iter().map(|row| (number, row)));
-        }
-        rows.truncate(height);
-        rows
-    }
-
-    /// The first line at which the last one is still in sight.
-    fn last_top(&self, columns: usize, height: usize) -> usize {
-        let mut left = height;
-        for (number, line) in self.lines.iter().enumerate().rev() {
-            let rows = doc::wrap(vec![line.clone()], columns).len();
-            if rows > left {
-                return (number + 1).min(self.lines.len().saturating_sub(1));
-            }
-            left -= rows;
-        }
-        0
-    }
-
-    /// Scrolls by lines.
-    pub(super) fn scroll(&mut self, by: isize, columns: usize, height: usize) {
-        let most = self
-            .last_top(columns, height)
-            .max(if by < 0 { self.top } else { 0 });
-        self.top = self.top.saturating_add_signed(by).min(most);
-    }
-
-    /// Goes to a line.
-    pub(super) fn show(&mut self, line: usize, columns: usize, height: usize) {
-        self.mark = Some(line);
-        let in_sight = self.rows(columns, height).iter().any(|row| row.0 == line);
-        if !in_sight {
-            self.top = line.saturating_sub(height / 3);
-            self.scroll(0, columns, height);
         }
     }
 }

@@ -116,7 +116,7 @@ fn enter_takes_an_event_apart_and_esc_goes_back_to_it() {
     stage.press("enter");
     assert_eq!(stage.state.main_view(), MainView::Event);
     let open = stage.state.view().events.open.as_ref().unwrap();
-    let lines: Vec<String> = open.lines.iter().map(DocLine::text).collect();
+    let lines: Vec<String> = open.page.lines.iter().map(DocLine::text).collect();
     assert!(
         lines.contains(&"  :type :script/start".to_owned()),
         "{lines:?}"
@@ -129,14 +129,14 @@ fn enter_takes_an_event_apart_and_esc_goes_back_to_it() {
     stage.press("/");
     type_text(&mut stage, "release.sh");
     let open = stage.state.view().events.open.as_ref().unwrap();
-    let mark = open.mark.expect("a line is found");
+    let mark = open.page.mark.expect("a line is found");
     assert!(lines[mark].contains("release.sh"));
     let geometry = stage.state.geometry();
-    let rows = open.rows(stage.state.text_columns(), geometry.height);
+    let rows = open.page.rows(stage.state.text_columns(), geometry.height);
     assert!(rows.iter().any(|row| row.0 == mark), "and it is in sight");
     stage.press("G");
     let open = stage.state.view().events.open.as_ref().unwrap();
-    let rows = open.rows(stage.state.text_columns(), geometry.height);
+    let rows = open.page.rows(stage.state.text_columns(), geometry.height);
     assert_eq!(rows.last().unwrap().1.text(), "}");
     stage.press("esc");
     assert_eq!(stage.state.main_view(), MainView::Events);

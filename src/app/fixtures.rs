@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId, Millis, Sid,
-    Src, TuiEvent,
+    Access, BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId, Millis,
+    Sid, Src, TuiEvent,
 };
 use crate::edn::Map;
 use crate::logs::{self, NO_COMMAND, Search, Section, Stream};
@@ -40,6 +40,8 @@ pub struct Line {
 pub struct Stage {
     /// The state.
     pub state: State,
+    /// The values of results: media type, bytes.
+    pub results: HashMap<String, (String, Vec<u8>)>,
     /// All logs.
     pub logs: HashMap<LogId, Vec<Line>>,
     /// Effects that nobody here carries out.
@@ -68,6 +70,7 @@ impl Stage {
         });
         Self {
             state,
+            results: HashMap::new(),
             logs: HashMap::new(),
             effects: Vec::new(),
             now: T0,
@@ -298,6 +301,12 @@ impl Stage {
                 answers
             }
             Effect::ReloadProject => Vec::new(),
+            Effect::ReadResult(_, name, generation) => {
+                let (media_type, bytes) = self.results.get(name).cloned().unwrap_or_default();
+                let size = bytes.len() as u64;
+                let lines = super::results::lines(&media_type, &bytes, size);
+                vec![Msg::ResultRead(*generation, lines)]
+            }
             Effect::CopyLog(_, log) => {
                 let lines = self.lines(log).iter();
                 let lines: Vec<String> = lines.map(|line| logs::strip(&line.bytes)).collect();
@@ -616,6 +625,41 @@ pub fn hosted(size: (u16, u16)) -> Stage {
     ));
     stage.script_writes("reading the changes since v1.3");
     stage.script_writes("!WARNING: cat already refers to: #'clojure.core/cat in namespace: build");
+    stage
+}
+
+/// A running build that has stored results, and has read things.
+pub fn with_results(size: (u16, u16)) -> Stage {
+    let mut stage = hosted(size);
+    let results = [
+        (
+            "coverage",
+            "application/edn",
+            "{:lines 93.5, :branches 71.2, :files {\"src/parse.c\" 88.1, \"src/eval.c\" 97.0, \"src/main.c\" 64.9}}",
+        ),
+        ("notes", "text/plain", "some words\n\x1b[2Jand more"),
+        ("../../etc/passwd", "application/octet-stream", "\0\u{1}"),
+    ];
+    for (name, media_type, value) in results {
+        stage
+            .results
+            .insert(name.to_owned(), (media_type.to_owned(), value.into()));
+        let saved = TuiEvent::ResultSaved {
+            name: name.to_owned(),
+            media_type: media_type.to_owned(),
+            size: value.len() as u64,
+        };
+        stage.job("unit-tests", EventKind::Tui(saved));
+    }
+    let read = |what: &str, name: Option<&str>, by: &str| {
+        EventKind::Tui(TuiEvent::Read(Access {
+            what: what.to_owned(),
+            name: name.map(str::to_owned),
+            by: by.to_owned(),
+        }))
+    };
+    stage.tell(Event::new(read("params", None, "script")));
+    stage.job("release", read("secret", Some("npm-token"), "job"));
     stage
 }
 

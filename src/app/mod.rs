@@ -28,6 +28,10 @@ pub mod log_text;
 pub mod log_view;
 pub mod msg;
 pub mod outline;
+pub mod page;
+pub mod results;
+#[cfg(test)]
+mod results_tests;
 #[cfg(test)]
 mod script_tests;
 pub mod state;

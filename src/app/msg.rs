@@ -12,6 +12,7 @@ use crate::logs::{Section, Stream, StyledLine};
 use crate::ports::{Control, Offers, SourceItem};
 
 use super::action::Action;
+use super::doc::DocLine;
 use super::state::Project;
 
 /// What the app is told.
@@ -56,6 +57,9 @@ pub enum Msg {
     /// How many lines of the log match so far, and whether all were looked at; may follow
     /// [`Msg::Found`] of a text, again and again.
     Counted(u64, usize, bool),
+    /// The lines of a result's value, or a sentence why there are none; answers
+    /// [`Effect::ReadResult`].
+    ResultRead(u64, Vec<DocLine>),
     /// The text of a whole log; answers [`Effect::CopyLog`].
     LogText(String),
 
@@ -286,6 +290,10 @@ pub enum Effect {
     CopyLog(Sid, LogId),
     /// Write a log to a file, relative to where the program was started. Answer: a notice.
     SaveLog(Sid, LogId, PathBuf),
+    /// Read the value of a named result, for people. Answer: [`Msg::ResultRead`] with the number.
+    ReadResult(Sid, String, u64),
+    /// Write a named result to a file, relative to where the program was started. Answer: a notice.
+    SaveResult(Sid, String, PathBuf),
     /// Write an artifact or cache to a file, relative to where the program was started: the
     /// archive as it is stored. Answer: a notice.
     SaveBlob {

@@ -14,6 +14,7 @@ use super::keys::Bindings;
 use super::layout::{Areas, Pane, Wants, content};
 use super::log_view::{Geometry, LogView};
 use super::msg::{BuildInfo, BuildRequest, HistoryItem, Needle, Notice};
+use super::results::Results;
 
 /// All that is known. Made by [`State::new`], changed by [`update`](super::update) only.
 #[derive(Debug, Clone)]
@@ -144,6 +145,8 @@ pub struct BuildView {
     pub blob: Option<(JobId, BlobKind, String)>,
     /// First row of the list of artifacts on the screen.
     pub blob_top: usize,
+    /// Where the user is among its results.
+    pub results: Results,
     /// Its journal, and where the user is in it.
     pub events: Events,
     /// The connection is gone.
@@ -209,6 +212,7 @@ impl From<LogId> for Selected {
 pub enum Tab {
     Log,
     Artifacts,
+    Results,
     Events,
 }
 
@@ -283,6 +287,7 @@ pub enum Dialog {
 pub enum Saving {
     Blob(Sid, JobId, BlobKind, String),
     Log(Sid, LogId),
+    Result(Sid, String),
 }
 
 /// A line of text that is being typed.
@@ -318,6 +323,10 @@ pub enum MainView {
     Log,
     /// The artifacts and caches of what is selected.
     Artifacts,
+    /// The named results of what is selected, and what was read.
+    Results,
+    /// The value of one of them.
+    Result,
     /// The events of what is selected.
     Events,
     /// One of them.
@@ -404,6 +413,13 @@ impl State {
         if self.tab == Tab::Artifacts && self.shows_build() {
             return MainView::Artifacts;
         }
+        if self.tab == Tab::Results && self.shows_build() {
+            return if self.view().results.open {
+                MainView::Result
+            } else {
+                MainView::Results
+            };
+        }
         if self.tab == Tab::Events && self.shows_build() {
             return match self.view().events.open {
                 Some(_) => MainView::Event,
@@ -479,6 +495,13 @@ impl State {
         self.script_host(area.width.into()).len()
     }
 
+    /// Rows for results in the main pane, below their heading; the value below has the others.
+    pub fn result_rows(&self) -> usize {
+        let rows = self.rows_of(Pane::Main).saturating_sub(1);
+        let count = super::results::rows(self.view()).len();
+        count.min((rows / 2).max(1))
+    }
+
     /// Rows for events in the main pane; a low one has no heading above them.
     pub fn event_rows(&self) -> usize {
         let rows = self.rows_of(Pane::Main);
@@ -522,6 +545,7 @@ impl State {
             Pane::Builds => Context::Builds,
             Pane::Main => match self.main_view() {
                 MainView::Artifacts => Context::Artifacts,
+                MainView::Results | MainView::Result => Context::Results,
                 MainView::Events | MainView::Event => Context::Events,
                 MainView::Log | MainView::Doc => Context::Log,
             },
@@ -630,6 +654,7 @@ impl BuildView {
             top: 0,
             blob: None,
             blob_top: 0,
+            results: Results::default(),
             events: Events::default(),
             lost: None,
             canceling: false,

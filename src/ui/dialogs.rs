@@ -110,6 +110,7 @@ impl Ui {
             Context::Jobs => "keys in the list of jobs",
             Context::Builds => "keys in the list of builds",
             Context::Artifacts => "keys among the artifacts",
+            Context::Results => "keys among the results",
             Context::Events => "keys among the events",
             _ => "keys in a log",
         };

@@ -220,15 +220,7 @@ impl Ui {
             left.push((format!("  {job}"), self.styles.text));
         }
         self.title(area, focused, &left, &[], buffer);
-        let rows = content(area);
-        let shown = open.rows(state.text_columns(), rows.height.into());
-        for (at, (number, text)) in shown.iter().enumerate() {
-            let place = line(rows, at);
-            if open.mark == Some(*number) {
-                buffer.set_style(place, self.styles.marked_line);
-            }
-            self.doc_line(state, text, place, buffer);
-        }
+        self.page(state, &open.page, content(area), buffer);
     }
 }
 

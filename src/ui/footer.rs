@@ -16,6 +16,7 @@ impl Ui {
             Some(Dialog::Search(input)) => {
                 let hint = match state.main_view() {
                     MainView::Events | MainView::Event => "search the events",
+                    MainView::Results | MainView::Result => "search the results",
                     _ => "search the log",
                 };
                 self.prompt(hint, "/", input, area, buffer);
@@ -24,6 +25,7 @@ impl Ui {
             Some(Dialog::Save(input, saving)) => {
                 let what = match saving {
                     Saving::Blob(_, _, _, id) => format!("save {id} to "),
+                    Saving::Result(_, name) => format!("save {} to ", text::clean(name)),
                     Saving::Log(_, log) => format!("save the log of {log} to "),
                 };
                 self.prompt("", &what, input, area, buffer);
@@ -168,6 +170,15 @@ fn matter_now(state: &State) -> Vec<Action> {
                 Action::Search,
                 Action::FullScreen,
             ]),
+            MainView::Results => {
+                actions.extend([Action::Enter, Action::Save, Action::Search, Action::ShowLog])
+            }
+            MainView::Result => actions.extend([
+                Action::Back,
+                Action::Save,
+                Action::Search,
+                Action::FullScreen,
+            ]),
             MainView::Artifacts => actions.extend([Action::Save, Action::ShowLog]),
             MainView::Doc => actions.extend([Action::Back, Action::StartBuild]),
         },
@@ -183,7 +194,11 @@ fn matter_now(state: &State) -> Vec<Action> {
             actions.push(Action::Search);
         }
         if state.shows_build() {
-            actions.extend([Action::ShowArtifacts, Action::ShowEvents]);
+            actions.extend([
+                Action::ShowArtifacts,
+                Action::ShowResults,
+                Action::ShowEvents,
+            ]);
         }
         actions.push(Action::Builds);
         if state.shows_build() {

@@ -131,9 +131,14 @@ impl Ui {
         } else {
             "artifacts".to_owned()
         };
+        let results = match state.view().build.results.len() {
+            0 => "results".to_owned(),
+            count => format!("results ({count})"),
+        };
         let tabs = [
             (Tab::Log, "1", "log"),
             (Tab::Artifacts, "5", artifacts.as_str()),
+            (Tab::Results, "6", results.as_str()),
             (Tab::Events, "8", "events"),
         ];
         let all = |names: bool| {

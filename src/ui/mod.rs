@@ -15,6 +15,7 @@ mod header;
 mod jobs;
 mod log;
 mod pane;
+mod results;
 mod row;
 mod styles;
 pub mod svg;
@@ -80,6 +81,8 @@ impl Ui {
             match state.main_view() {
                 MainView::Log => self.log(state, main, buffer),
                 MainView::Artifacts => self.artifacts(state, main, buffer),
+                MainView::Results => self.results(state, main, buffer),
+                MainView::Result => self.result(state, main, buffer),
                 MainView::Events => self.events(state, main, buffer),
                 MainView::Event => self.event(state, main, buffer),
                 MainView::Doc => self.doc(state, main, buffer),

@@ -165,6 +165,19 @@ fn the_events_of_a_build_and_one_of_them() {
 }
 
 #[test]
+fn the_results_of_a_build_and_one_of_them() {
+    for size in [(80, 24), (120, 40), (200, 60), (60, 15)] {
+        let mut stage = fixtures::with_results(size);
+        stage.press("g 6");
+        let name = format!("results_{}x{}", size.0, size.1);
+        insta::assert_snapshot!(name, shown(&stage));
+    }
+    let mut stage = fixtures::with_results((80, 24));
+    stage.press("g 6 enter");
+    insta::assert_snapshot!("result_80x24", shown(&stage));
+}
+
+#[test]
 fn times_and_wrapping() {
     let mut stage = fixtures::failed((80, 24));
     stage.press("enter w t");

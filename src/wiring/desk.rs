@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::api_client::WatchSource;
+use crate::app::doc::DocLine;
 use crate::app::{
     BuildInfo, BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
 };
@@ -126,6 +127,8 @@ impl Desk {
             Effect::SaveLog(sid, log, to) => {
                 self.ask_logs(LogTask::Save(log, self.logs_dir(&sid), to));
             }
+            Effect::ReadResult(sid, name, generation) => self.read_result(&sid, &name, generation),
+            Effect::SaveResult(sid, name, to) => self.save_result(&sid, &name, to),
             Effect::SaveBlob {
                 sid,
                 job: _,
@@ -297,6 +300,33 @@ impl Desk {
         let to_app = self.to_app.clone();
         self.runtime.spawn(async move {
             let notice = match save_blob(&blobs, &key, &to).await {
+                Ok(()) => Notice::good(format!("saved to {}", to.display())),
+                Err(why) => Notice::bad(format!("cannot save to {}: {why}", to.display())),
+            };
+            // Likewise.
+            let _ = to_app.send(Msg::Notice(notice));
+        });
+    }
+
+    fn read_result(&self, sid: &Sid, name: &str, generation: u64) {
+        let key = BlobKey::result(sid, name);
+        let blobs = FolderBlobs::new(self.home.blobs(), LARGEST_BLOB);
+        let to_app = self.to_app.clone();
+        self.runtime.spawn(async move {
+            let lines = super::results::read(&blobs, &key)
+                .await
+                .unwrap_or_else(|why| vec![DocLine::plain(&format!("it cannot be read: {why}"))]);
+            // Likewise.
+            let _ = to_app.send(Msg::ResultRead(generation, lines));
+        });
+    }
+
+    fn save_result(&self, sid: &Sid, name: &str, to: PathBuf) {
+        let key = BlobKey::result(sid, name);
+        let blobs = FolderBlobs::new(self.home.blobs(), LARGEST_BLOB);
+        let to_app = self.to_app.clone();
+        self.runtime.spawn(async move {
+            let notice = match super::results::save(&blobs, &key, &to).await {
                 Ok(()) => Notice::good(format!("saved to {}", to.display())),
                 Err(why) => Notice::bad(format!("cannot save to {}: {why}", to.display())),
             };

@@ -24,6 +24,7 @@ mod log_desk;
 mod pages;
 mod params;
 mod report;
+mod results;
 mod screen;
 mod screenshots;
 mod surroundings;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::fixtures::{Line, Stage};
+use crate::app::fixtures::{self, Line, Stage};
 use crate::app::{BuildInfo, Edit, HistoryItem, Msg, Project, Script};
 use crate::config;
 use crate::domain::{Build, BuildStatus, Event, EventKind, LogId, Millis, Sid};
@@ -78,6 +78,20 @@ fn pictures(recording: &Recording) -> Vec<(&'static str, String)> {
                 show.stage.press("5");
             }),
         ),
+        (
+            "events.svg",
+            still(&|show| {
+                show.play_until(all);
+                show.stage.press("g");
+                show.stage.press("8");
+            }),
+        ),
+        ("results.svg", {
+            // The recording has none: the sample build of the interface's tests has.
+            let mut stage = fixtures::with_results(SIZE);
+            stage.press("g 6");
+            svg::svg(&drawn(&stage))
+        }),
         (
             "help.svg",
             still(&|show| {
@@ -240,7 +254,6 @@ fn recorded_line(reader: &LogReader, number: usize) -> std::io::Result<RecordedL
 struct Show<'a> {
     recording: &'a Recording,
     stage: Stage,
-    ui: Ui,
     /// Events that were told.
     told: usize,
 }
@@ -272,7 +285,6 @@ impl<'a> Show<'a> {
         Self {
             recording,
             stage,
-            ui: Ui::new(config::Look::default()),
             told: 0,
         }
     }
@@ -322,10 +334,14 @@ impl<'a> Show<'a> {
     }
 
     fn shot(&self) -> Buffer {
-        let mut buffer = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
-        self.ui.draw(&self.stage.state, &mut buffer);
-        buffer
+        drawn(&self.stage)
     }
+}
+
+fn drawn(stage: &Stage) -> Buffer {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, SIZE.0, SIZE.1));
+    Ui::new(config::Look::default()).draw(&stage.state, &mut buffer);
+    buffer
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::app::action::Action;
 use crate::app::layout::Pane;
 use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
+use crate::app::results::{self, ResultRow};
 use crate::app::state::{Dialog, Input, MainView, Saving, Script, Selected, State, Tab, Times};
 use crate::app::{text, why};
 use crate::domain::{JobId, LogId, Sid, file_name};
@@ -34,6 +35,10 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::PreviousPane => moves::pane(state, true),
         Action::ShowLog => show_tab(state, Tab::Log),
         Action::ShowArtifacts => show_tab(state, Tab::Artifacts),
+        Action::ShowResults => {
+            state.view_mut().results.open = false;
+            show_tab(state, Tab::Results);
+        }
         Action::ShowEvents => {
             state.view_mut().events.open = None;
             show_tab(state, Tab::Events);
@@ -50,7 +55,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::NextFailedJob => failed(state, false),
         Action::PreviousFailedJob => failed(state, true),
         Action::Search => {
-            if find::in_events(state) || has_log(state) {
+            if find::in_rows(state) || has_log(state) {
                 state.dialog = Some(Dialog::Search(Input::default()));
             }
         }
@@ -201,6 +206,12 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) {
         }
         Pane::Main => match state.main_view() {
             MainView::Artifacts => ask_where(state),
+            MainView::Results => {
+                let view = state.view_mut();
+                let rows = results::rows(view);
+                let selected = rows.get(view.results.selected(rows.len()));
+                view.results.open = matches!(selected, Some(ResultRow::Stored(_)));
+            }
             MainView::Events => {
                 let rows = state.event_rows();
                 let view = state.view_mut();
@@ -340,6 +351,8 @@ fn ask_where(state: &mut State) {
         let name = format!("{}.tgz", file_name(&blob.id));
         let saving = Saving::Blob(sid, (*job).clone(), blob.kind, blob.id.clone());
         state.dialog = Some(Dialog::Save(Input::new(name), saving));
+    } else if find::in_results(state) {
+        ask_where_result(state);
     } else if find::in_events(state) {
         refuse(
             state,
@@ -354,6 +367,30 @@ fn ask_where(state: &mut State) {
     }
 }
 
+fn ask_where_result(state: &mut State) {
+    let view = state.view();
+    let rows = results::rows(view);
+    let Some(ResultRow::Stored(result)) = rows.get(view.results.selected(rows.len())) else {
+        refuse(state, "nothing to save: what was read is told, not kept");
+        return;
+    };
+    let ending = match result.media_type.as_str() {
+        "application/edn" => ".edn",
+        "application/json" => ".json",
+        "text/plain" => ".txt",
+        "text/html" => ".html",
+        "application/xml" | "text/xml" => ".xml",
+        _ => "",
+    };
+    // A name from a script: it stays in this folder, whatever it is.
+    let mut name = file_name(&result.name);
+    if !name.ends_with(ending) {
+        name.push_str(ending);
+    }
+    let saving = Saving::Result(view.info.sid.clone(), result.name.clone());
+    state.dialog = Some(Dialog::Save(Input::new(name), saving));
+}
+
 /// Saves what was asked for.
 pub(super) fn save(state: &mut State, to: &str, saving: Saving, effects: &mut Vec<Effect>) {
     let to = to.trim();
@@ -363,6 +400,7 @@ pub(super) fn save(state: &mut State, to: &str, saving: Saving, effects: &mut Ve
     }
     let to = PathBuf::from(to);
     effects.push(match saving {
+        Saving::Result(sid, name) => Effect::SaveResult(sid, name, to),
         Saving::Log(sid, log) => Effect::SaveLog(sid, log, to),
         Saving::Blob(sid, job, kind, id) => Effect::SaveBlob {
             sid,

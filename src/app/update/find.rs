@@ -4,6 +4,7 @@ use crate::app::events::{self, Tone};
 use crate::app::log_view::LogView;
 use crate::app::msg::{Effect, FindRequest, Needle};
 use crate::app::outline::Item;
+use crate::app::results;
 use crate::app::state::{MainView, SearchState, Seek, State};
 use crate::domain::{Event, JobState};
 use crate::logs::Search;
@@ -15,6 +16,16 @@ use super::{refuse, say, with_log};
 pub(super) fn search(state: &mut State, text: String, effects: &mut Vec<Effect>) {
     if text.is_empty() {
         state.search = None;
+        return;
+    }
+    if in_results(state) {
+        state.search = Some(SearchState {
+            text,
+            in_events: true,
+            count: None,
+            counting: 0,
+        });
+        next_result(state, false, true);
         return;
     }
     if in_events(state) {
@@ -51,7 +62,9 @@ pub(super) fn again(state: &mut State, backwards: bool, effects: &mut Vec<Effect
         return;
     };
     let needle = Needle::Text(search.text.clone());
-    if in_events(state) {
+    if in_results(state) {
+        next_result(state, backwards, false);
+    } else if in_events(state) {
         next_event(state, backwards, false);
     } else if has_log(state) {
         let from = from(state, backwards);
@@ -72,6 +85,52 @@ pub(super) fn error(state: &mut State, backwards: bool, effects: &mut Vec<Effect
 /// True when events are shown, a list of them or one.
 pub(super) fn in_events(state: &State) -> bool {
     matches!(state.main_view(), MainView::Events | MainView::Event)
+}
+
+/// True when results are shown, a list of them or one.
+pub(super) fn in_results(state: &State) -> bool {
+    matches!(state.main_view(), MainView::Results | MainView::Result)
+}
+
+/// True when rows of our own are shown, not a log.
+pub(super) fn in_rows(state: &State) -> bool {
+    in_events(state) || in_results(state)
+}
+
+/// To the next result whose row matches, or to the next line of the value that is open. The first
+/// time (`here`) what is selected counts too.
+fn next_result(state: &mut State, backwards: bool, here: bool) {
+    let Some(text) = state.search.as_ref().map(|search| search.text.clone()) else {
+        return;
+    };
+    let search = Search::new(&text);
+    let (columns, height) = (state.text_columns(), state.geometry().height);
+    let found = if state.main_view() == MainView::Result {
+        super::moves::page(state).is_some_and(|page| {
+            let line = page.find(backwards, here, |line| search.is_match(&line.text()));
+            line.inspect(|line| page.show(*line, columns, height))
+                .is_some()
+        })
+    } else {
+        let view = state.view_mut();
+        let rows = results::rows(view);
+        let count = rows.len();
+        let selected = view.results.selected(count);
+        let from = match (here, backwards) {
+            (true, _) => selected,
+            (_, true) => selected + count.saturating_sub(1),
+            (_, false) => selected + 1,
+        };
+        let row =
+            events::round(from, count, backwards).find(|row| search.is_match(&rows[*row].line()));
+        if let Some(row) = row {
+            view.results.cursor = row;
+        }
+        row.is_some()
+    };
+    if !found {
+        refuse(state, format!("not found: {text}"));
+    }
 }
 
 /// How many of the listed events match.
@@ -101,16 +160,9 @@ fn next_event(state: &mut State, backwards: bool, here: bool) {
         let Some(open) = &mut state.view_mut().events.open else {
             return;
         };
-        let count = open.lines.len();
-        let from = match open.mark {
-            Some(mark) if backwards => (mark + count - 1) % count,
-            Some(mark) => (mark + usize::from(!here)) % count,
-            None => open.top,
-        };
-        let found = events::round(from, count, backwards)
-            .find(|line| search.is_match(&open.lines[*line].text()));
-        match found {
-            Some(line) => open.show(line, columns, height),
+        let page = &mut open.page;
+        match page.find(backwards, here, |line| search.is_match(&line.text())) {
+            Some(line) => page.show(line, columns, height),
             None => refuse(state, format!("not found: {text}")),
         }
         return;

@@ -15,6 +15,7 @@ use crate::domain::{JobStatus, LogId, Phase};
 use super::layout::Pane;
 use super::msg::{Edit, Effect, Msg, Notice, QuitManner};
 use super::outline::Owner;
+use super::results::{self, ResultRow};
 use super::state::{BuildView, Dialog, Input, Selected, State};
 use super::{doc, help};
 
@@ -82,6 +83,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Found(generation, line) => find::found(state, generation, line, &mut effects),
         Msg::Counted(generation, lines, all) => find::counted(state, generation, lines, all),
+        Msg::ResultRead(generation, lines) => state.view_mut().results.take(generation, lines),
         Msg::LogText(text) => {
             acts::copy(state, text, &mut effects);
             true
@@ -115,6 +117,7 @@ fn settle(state: &mut State, effects: &mut Vec<Effect>) {
     autopilot(state.view_mut());
     valid(state);
     read_log(state, effects);
+    read_result(state, effects);
     find::look_for_the_cause(state, effects);
     if state.leaving && !state.starting && state.running_here().is_empty() {
         effects.push(Effect::Quit(QuitManner::Stopped));
@@ -199,6 +202,7 @@ fn valid(state: &mut State) {
 
     moves::keep_blob(state);
     moves::keep_event(state);
+    moves::keep_result(state);
     let geometry = state.geometry();
     let text = state.text_columns();
     let lines = if state.main_view() == super::state::MainView::Doc {
@@ -253,6 +257,24 @@ fn read_log(state: &mut State, effects: &mut Vec<Effect>) {
     let request = log.need(&view.info.sid, &id, &mut generation, geometry);
     state.generation = generation;
     effects.extend(request.map(Effect::ReadLog));
+}
+
+/// Asks for the value that is looked at.
+fn read_result(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.tab != super::state::Tab::Results || !state.shows_build() {
+        return;
+    }
+    let view = state.view();
+    let rows = results::rows(view);
+    let Some(ResultRow::Stored(result)) = rows.get(view.results.selected(rows.len())) else {
+        return;
+    };
+    let (result, sid) = ((*result).clone(), view.info.sid.clone());
+    let generation = state.generation + 1;
+    if state.view_mut().results.look(&result, generation) {
+        state.generation = generation;
+        effects.push(Effect::ReadResult(sid, result.name, generation));
+    }
 }
 
 /// Only the log that is shown keeps its lines in memory.

@@ -3,6 +3,8 @@
 use crate::app::layout::{Pane, content};
 use crate::app::msg::LogRows;
 use crate::app::outline::Owner;
+use crate::app::page::Page;
+use crate::app::results;
 use crate::app::state::{Dialog, MainView, Selected, State, Tab, has_heading};
 
 use super::{doc_rows, help_height, with_log};
@@ -84,6 +86,18 @@ fn main_vertically(state: &mut State, by: By) {
                 .map(|(job, blob)| ((*job).clone(), blob.kind, blob.id.clone()));
             state.view_mut().blob = chosen;
         }
+        MainView::Results => {
+            let rows = by.rows(state.result_rows());
+            let view = state.view_mut();
+            let count = results::rows(view).len();
+            view.results.cursor = moved(view.results.selected(count), rows, count);
+        }
+        MainView::Result => {
+            let columns = state.text_columns();
+            if let Some(page) = page(state) {
+                page.scroll(rows, columns, geometry.height);
+            }
+        }
         MainView::Events => {
             let height = state.event_rows();
             let rows = by.rows(height);
@@ -99,7 +113,7 @@ fn main_vertically(state: &mut State, by: By) {
         MainView::Event => {
             let columns = state.text_columns();
             if let Some(open) = &mut state.view_mut().events.open {
-                open.scroll(rows, columns, geometry.height);
+                open.page.scroll(rows, columns, geometry.height);
             }
         }
         MainView::Doc => {
@@ -122,6 +136,8 @@ pub(super) fn select(state: &mut State, place: usize) {
         view.selected = selected;
         view.blob = None;
         view.events.open = None;
+        view.results.open = false;
+        view.results.cursor = 0;
         state.doc_top = 0;
     }
 }
@@ -267,11 +283,37 @@ pub(super) fn keep_event(state: &mut State) {
         }
         MainView::Event => {
             if let Some(open) = &mut state.view_mut().events.open {
-                open.scroll(0, columns, height);
+                open.page.scroll(0, columns, height);
             }
         }
         _ => {}
     }
+}
+
+/// Keeps the selected result in sight, and an open value inside the pane.
+pub(super) fn keep_result(state: &mut State) {
+    let (columns, height) = (state.text_columns(), state.geometry().height);
+    let rows = state.result_rows();
+    match state.main_view() {
+        MainView::Results => {
+            let view = state.view_mut();
+            let count = results::rows(view).len();
+            let place = view.results.selected(count);
+            view.results.cursor = place;
+            view.results.top = super::scrolled(view.results.top, place, count, rows);
+        }
+        MainView::Result => {
+            if let Some(page) = page(state) {
+                page.scroll(0, columns, height);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The value that is looked at.
+pub(super) fn page(state: &mut State) -> Option<&mut Page> {
+    state.view_mut().results.value.as_mut()?.page.as_mut()
 }
 
 /// Takes a part of a log in.
@@ -325,6 +367,13 @@ pub(super) fn click(state: &mut State, at: (u16, u16)) {
                 if chosen.is_some() {
                     state.view_mut().blob = chosen;
                 }
+            }
+            if state.main_view() == MainView::Results
+                && let Some(row) = row.checked_sub(1)
+                && row < state.result_rows()
+            {
+                let view = state.view_mut();
+                view.results.cursor = view.results.top + row;
             }
             if state.main_view() == MainView::Events {
                 let height = state.event_rows();
@@ -380,6 +429,8 @@ pub(super) fn back(state: &mut State) {
         state.dialog = None;
     } else if state.main_view() == MainView::Event && state.focus == Pane::Main {
         state.view_mut().events.open = None;
+    } else if state.main_view() == MainView::Result && state.focus == Pane::Main {
+        state.view_mut().results.open = false;
     } else if state.full {
         state.full = false;
     } else if state.search.is_some() {
