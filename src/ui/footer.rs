@@ -171,7 +171,7 @@ fn matter_now(state: &State) -> Vec<Action> {
                 Action::FullScreen,
             ]),
             MainView::Results => {
-                actions.extend([Action::Enter, Action::Save, Action::Search, Action::ShowLog])
+                actions.extend([Action::Enter, Action::Save, Action::Search, Action::ShowLog]);
             }
             MainView::Result => actions.extend([
                 Action::Back,

@@ -1,7 +1,8 @@
 //! The pictures of the README: the interface itself, shown a recorded build at fixed times.
 //!
 //! Nothing is painted by hand: the recording's events and the logs as they were at a moment
-//! go through the same reducer and the same drawing as in a terminal.
+//! go through the same reducer and the same drawing as in a terminal. The recording has no named
+//! results; the picture of those is of the sample build that the tests of the interface use.
 
 use std::collections::HashMap;
 use std::path::Path;

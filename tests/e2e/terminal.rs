@@ -5,6 +5,7 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use crate::harness::{Project, Running, child_of, json_lines, runs_somewhere};
+use crate::hosts::clojure_is_here;
 use crate::screen::{Screen, find, go};
 
 const BUILD: &[&str] = &["build", "--executor", "host"];
@@ -390,6 +391,41 @@ fn an_artifact_is_listed_and_saved() {
         names.iter().any(|name| name.ends_with("out.txt")),
         "{names:?}"
     );
+}
+
+#[test]
+fn results_are_listed_looked_at_and_saved_and_nothing_is_replaced() {
+    if !clojure_is_here("results_are_listed_looked_at_and_saved_and_nothing_is_replaced") {
+        return;
+    }
+    let script = include_str!("../scripts/results/.monkeyci/build.clj");
+    let project = Project::empty().file(".monkeyci/build.clj", script);
+    let mut screen = Screen::start(&project, BUILD);
+    screen.until("SUCCESS").until("script clojure");
+    screen.keys("g6").until("coverage").until("{:lines 80}");
+    screen.keys("j").until("some words");
+    screen.keys("\x13").until("save notes to");
+    screen.keys("\r").until("saved to notes.txt");
+    let saved = project.dir().join("notes.txt");
+    assert_eq!(std::fs::read_to_string(&saved).unwrap(), "some words");
+    screen.keys("\x13").until("save notes to");
+    screen.keys("\r").until("there is such a file");
+    screen.keys("q");
+    screen.ends(0);
+}
+
+#[test]
+fn a_script_that_cannot_be_loaded_shows_where_in_its_log() {
+    if !clojure_is_here("a_script_that_cannot_be_loaded_shows_where_in_its_log") {
+        return;
+    }
+    let script = "(ns build)\n(println \"so far\")\n\n(undefined-thing 1)\n";
+    let project = Project::empty().file(".monkeyci/build.clj", script);
+    let mut screen = Screen::start(&project, BUILD);
+    screen.until("FAILED").until("so far").until("build.clj:4");
+    screen.until("clojure: ");
+    screen.keys("q");
+    screen.ends(2);
 }
 
 #[test]
