@@ -638,7 +638,7 @@ pub fn with_results(size: (u16, u16)) -> Stage {
             "{:lines 93.5, :branches 71.2, :files {\"src/parse.c\" 88.1, \"src/eval.c\" 97.0, \"src/main.c\" 64.9}}",
         ),
         ("notes", "text/plain", "some words\n\x1b[2Jand more"),
-        ("../../etc/passwd", "application/octet-stream", "\0\u{1}"),
+        ("build/a.out", "application/octet-stream", "\0\u{1}"),
     ];
     for (name, media_type, value) in results {
         stage

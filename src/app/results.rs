@@ -51,23 +51,28 @@ pub enum ResultRow<'a> {
     Read(&'a ReadBy),
 }
 
+/// The results of what is selected.
+pub fn stored(view: &BuildView) -> impl Iterator<Item = &StoredResult> {
+    let results = view.build.results.iter();
+    results.filter(|result| is_of(&view.selected, result.job_id.as_ref()))
+}
+
 /// The results of what is selected, then what was read for it.
 pub fn rows(view: &BuildView) -> Vec<ResultRow<'_>> {
-    let of = |job: Option<&JobId>| match &view.selected {
+    let reads = view.build.reads.iter();
+    let reads = reads.filter(|read| is_of(&view.selected, read.job_id.as_ref()));
+    stored(view)
+        .map(ResultRow::Stored)
+        .chain(reads.map(ResultRow::Read))
+        .collect()
+}
+
+fn is_of(selected: &Selected, job: Option<&JobId>) -> bool {
+    match selected {
         Selected::Build => true,
         Selected::Script => job.is_none(),
         Selected::Job(id) => job == Some(id),
-    };
-    let stored = view.build.results.iter();
-    let read = view.build.reads.iter();
-    stored
-        .filter(|result| of(result.job_id.as_ref()))
-        .map(ResultRow::Stored)
-        .chain(
-            read.filter(|read| of(read.job_id.as_ref()))
-                .map(ResultRow::Read),
-        )
-        .collect()
+    }
 }
 
 impl ResultRow<'_> {

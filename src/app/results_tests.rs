@@ -39,7 +39,7 @@ fn results_and_reads_are_listed_and_the_selected_value_is_shown() {
         [
             "coverage",
             "notes",
-            "../../etc/passwd",
+            "build/a.out",
             "params",
             "secret npm-token"
         ]
@@ -110,7 +110,7 @@ fn a_hostile_name_is_a_file_in_this_folder() {
     };
     assert_eq!(
         (result.as_str(), to.as_os_str()),
-        ("../../etc/passwd", name.as_ref())
+        ("build/a.out", name.as_ref())
     );
 }
 

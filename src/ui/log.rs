@@ -12,9 +12,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::app::layout::{Pane, content};
-use crate::app::log_text;
 use crate::app::state::{Selected, Tab, Times};
 use crate::app::{Geometry, Heading, Item, LogView, Row, State, text, why};
+use crate::app::{log_text, results};
 use crate::domain::{CommandState, JobState, JobStatus};
 use crate::logs::{Search, Stream};
 
@@ -131,7 +131,7 @@ impl Ui {
         } else {
             "artifacts".to_owned()
         };
-        let results = match state.view().build.results.len() {
+        let results = match results::stored(state.view()).count() {
             0 => "results".to_owned(),
             count => format!("results ({count})"),
         };

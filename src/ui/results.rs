@@ -14,6 +14,7 @@ use ratatui::layout::Rect;
 use crate::app::layout::{Pane, content};
 use crate::app::page::Page;
 use crate::app::results::{self, ResultRow};
+use crate::app::state::Selected;
 use crate::app::{State, text};
 
 use super::{Ui, line};
@@ -26,10 +27,12 @@ impl Ui {
         self.main_title(state, Vec::new(), area, buffer);
         let rows = content(area);
         if all.is_empty() {
-            let said = if view.build.is_over() {
-                "nothing was stored by name, and nothing was read"
-            } else {
-                "nothing was stored by name or read yet"
+            let said = match (&view.selected, view.build.is_over()) {
+                (Selected::Job(_), _) => {
+                    "this job has neither stored a result nor read a secret; those of others: the build's row"
+                }
+                (_, true) => "nothing was stored by name, and nothing was read",
+                (_, false) => "nothing was stored by name or read yet",
             };
             self.row(buffer, line(rows, 0))
                 .put(&format!("  {said}"), styles.dim);
