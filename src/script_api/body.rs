@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -93,8 +93,23 @@ fn chunks(body: Body, idle: Duration) -> Chunks {
     Box::pin(chunks.fuse())
 }
 
+/// Refuses a body that announces more than the limit before anything of it is read. One that
+/// announces nothing is measured as it comes.
+fn announced_within(announced: u64, limit: u64) -> Result<(), BodyError> {
+    if announced > limit {
+        return Err(BodyError::TooLarge(limit));
+    }
+    Ok(())
+}
+
+/// How many bytes come at least: those of `content-length`, if there is one.
+fn announced(request: &Request) -> u64 {
+    request.body().size_hint().lower()
+}
+
 /// Reads a whole body.
 pub(super) async fn whole(request: Request, settings: &Settings) -> Result<Bytes, BodyError> {
+    announced_within(announced(&request), settings.body_limit as u64)?;
     gather(
         chunks(request.into_body(), settings.body_idle),
         settings.body_limit,
@@ -127,6 +142,10 @@ pub(super) enum Upload {
 /// Finds out what a client sends: gzip by its first bytes or its announced type, else a value.
 pub(super) async fn upload(request: Request, settings: &Settings) -> Result<Upload, BodyError> {
     let kind = Kind::of(request.headers());
+    let announced = announced(&request);
+    if kind == Kind::Octets {
+        announced_within(announced, settings.blob_quota)?;
+    }
     let mut chunks = chunks(request.into_body(), settings.body_idle);
     let mut start = BytesMut::new();
     while start.len() < GZIP_MAGIC.len() {
@@ -141,18 +160,21 @@ pub(super) async fn upload(request: Request, settings: &Settings) -> Result<Uplo
     let is_archive = kind == Kind::Octets || start.starts_with(&GZIP_MAGIC);
     let all = stream::once(async move { Ok(start.freeze()) }).chain(chunks);
     if is_archive {
+        announced_within(announced, settings.blob_quota)?;
         return Ok(Upload::Archive(ArchiveBody::new(all, settings.blob_quota)));
     }
+    announced_within(announced, settings.body_limit as u64)?;
     let body = gather(Box::pin(all), settings.body_limit).await?;
     value(kind, body).await.map(Upload::Value)
 }
 
 /// A body that is a file, whatever it is.
-pub(super) fn octets(request: Request, settings: &Settings) -> ArchiveBody {
-    ArchiveBody::new(
+pub(super) fn octets(request: Request, settings: &Settings) -> Result<ArchiveBody, BodyError> {
+    announced_within(announced(&request), settings.blob_quota)?;
+    Ok(ArchiveBody::new(
         chunks(request.into_body(), settings.body_idle),
         settings.blob_quota,
-    )
+    ))
 }
 
 /// A parse of more bytes than this would keep other clients of the same thread waiting.

@@ -78,10 +78,13 @@ pub(super) async fn put(
             Ok(text) => (Box::pin(std::io::Cursor::new(text)) as BlobReader, None),
             Err(error) => return error.reply(format),
         },
-        _ => {
-            let (reader, fault) = body::octets(request, api.settings()).into_reader();
-            (reader, Some(fault))
-        }
+        _ => match body::octets(request, api.settings()) {
+            Ok(body) => {
+                let (reader, fault) = body.into_reader();
+                (reader, Some(fault))
+            }
+            Err(error) => return error.reply(format),
+        },
     };
     let head = format!("{media_type}\n");
     let head_size = head.len() as u64;

@@ -96,6 +96,43 @@ async fn a_request_that_stands_still_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_body_that_announces_too_much_is_refused_before_it_comes() {
+    let service = Service::with(Settings {
+        body_limit: 1000,
+        blob_quota: 2000,
+        ..Settings::default()
+    })
+    .await;
+    let token = service.token(Scope::script_default());
+    // An archive is known by its first bytes when its type is not announced.
+    for (path, media, announced, begin) in [
+        ("/events", "application/edn", 1001, ""),
+        ("/events", "application/json", 1_u64 << 40, ""),
+        ("/result/x", "application/edn", 1001, ""),
+        ("/result/x", "text/plain", 2001, ""),
+        ("/artifact/x", "application/octet-stream", 2001, ""),
+        ("/artifact/x", "application/edn", 1001, "{:"),
+        ("/cache/x", "application/edn", 2001, "\u{1f}\u{8b}"),
+    ] {
+        let method = if path == "/events" { "POST" } else { "PUT" };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+             content-type: {media}\r\ncontent-length: {announced}\r\n\r\n",
+            token.expose_secret()
+        );
+        let begin: Vec<u8> = begin.chars().map(|c| u8::try_from(c).unwrap()).collect();
+        let mut stream = UnixStream::connect(service.socket()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&begin).await.unwrap();
+        let answer = read_until(&mut stream, "\r\n\r\n").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 413 "),
+            "{path} {media}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn nothing_that_a_client_leaves_open_holds_up_the_end() {
     let service = Service::with(Settings {
         grace: Duration::from_millis(200),
