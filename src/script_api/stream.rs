@@ -5,9 +5,13 @@
 //! ```
 //!
 //! A slow reader stands further back in the journal: nothing is queued for it and nothing
-//! is dropped. The second ping tells a watcher that it has caught up.
+//! is dropped. The second ping tells a watcher that it has caught up. Events that were taken
+//! from the journal stay shared with it until they are written, some [`CHUNK`] bytes at a
+//! time, so that a reader that stands still costs no more than that however large they are.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,6 +27,9 @@ use crate::journal::Cursor;
 use crate::wire::{self, sse};
 
 use super::{Api, Grant};
+
+/// No event is added to a chunk of the stream that is this long already.
+const CHUNK: usize = 64 << 10;
 
 /// Where a stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +48,8 @@ enum Stage {
 struct Feed {
     stage: Stage,
     cursor: Cursor,
+    /// Taken from the journal, not yet written.
+    taken: VecDeque<Arc<Event>>,
     /// Only for those who watch for people.
     growth: Option<LogGrowth>,
     growth_pause: Duration,
@@ -58,6 +67,7 @@ pub(super) fn body(api: &Api, grant: &Grant, after: Seq) -> Body {
     let feed = Feed {
         stage: Stage::Opened,
         cursor: api.engine().journal().cursor(after),
+        taken: VecDeque::new(),
         growth: grant.is_watcher().then(|| api.engine().log_growth()),
         growth_pause: api.settings().growth_pause,
         next_growth: now,
@@ -77,6 +87,10 @@ impl Feed {
     async fn next(&mut self) -> Option<Bytes> {
         let mut frames = String::new();
         while frames.is_empty() {
+            if !self.taken.is_empty() {
+                self.write_taken(&mut frames);
+                continue;
+            }
             match self.stage {
                 Stage::Opened => {
                     self.stage = Stage::Backlog;
@@ -84,17 +98,14 @@ impl Feed {
                 }
                 Stage::Backlog => {
                     if let Some(events) = self.cursor.try_next() {
-                        self.write_events(&events, &mut frames);
+                        self.taken = events.into();
                     } else {
                         self.stage = Stage::Live;
                         frames.push_str(sse::PING);
                     }
                 }
                 Stage::Live => self.wait(&mut frames).await?,
-                Stage::Ending => {
-                    let events = self.cursor.try_next()?;
-                    self.write_events(&events, &mut frames);
-                }
+                Stage::Ending => self.taken = self.cursor.try_next()?.into(),
             }
         }
         self.next_ping = Instant::now() + self.ping_every;
@@ -115,10 +126,7 @@ impl Feed {
         tokio::select! {
             // Events first, so that the end of a journal is not missed behind notices.
             biased;
-            events = self.cursor.next() => {
-                let events = events?;
-                self.write_events(&events, frames);
-            }
+            events = self.cursor.next() => self.taken = events?.into(),
             () = self.shutdown.cancelled() => self.stage = Stage::Ending,
             logs = grown => {
                 self.next_growth = Instant::now() + self.growth_pause;
@@ -131,11 +139,15 @@ impl Feed {
         Some(())
     }
 
-    fn write_events<E: std::ops::Deref<Target = Event>>(&self, events: &[E], frames: &mut String) {
+    /// Writes what was taken, until the chunk is long enough.
+    fn write_taken(&mut self, frames: &mut String) {
         let for_people = self.growth.is_some();
-        for event in events {
-            if for_people || !is_for_people(event) {
-                sse::frame(frames, Some(event.seq), &wire::write_event(event));
+        while frames.len() < CHUNK {
+            let Some(event) = self.taken.pop_front() else {
+                break;
+            };
+            if for_people || !is_for_people(&event) {
+                sse::frame(frames, Some(event.seq), &wire::write_event(&event));
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use futures_util::StreamExt;
+
 use super::*;
 use crate::domain::Seq;
 
@@ -305,4 +307,79 @@ async fn every_line_is_strict_edn_whatever_was_posted() {
     let mut stream = Stream::open(&service.script(), None).await;
     // `parse` reads strictly.
     assert_eq!(stream.next_event().await.unwrap().job(), Some("a"));
+}
+
+/// How large the chunks are that a stream of so many events of a size is made of, and its text.
+async fn chunks_of(events: usize, size: usize) -> (Vec<usize>, String) {
+    let service = Service::start().await;
+    let text = "x".repeat(size);
+    let posted: Vec<String> = (0..events)
+        .map(|n| format!(r#"{{:type :job/start :job-id "{n}" :message "{text}"}}"#))
+        .collect();
+    for some in posted.chunks((32 << 20) / size) {
+        let body = format!("[{}]", some.join(" "));
+        assert_eq!(service.script().post("/events", body).await.status(), 202);
+    }
+    service.engine.journal().close();
+    let token = service.token(Scope::script_default());
+    let grant = service.keys.verify(&sid(), &token).unwrap();
+    let mut stream = crate::script_api::stream::body(&service.api, &grant, 0).into_data_stream();
+    let (mut sizes, mut all) = (Vec::new(), String::new());
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.unwrap();
+        sizes.push(chunk.len());
+        all.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    (sizes, all)
+}
+
+/// The ids of frames, in order.
+fn ids(text: &str) -> Vec<Seq> {
+    let frames = text.split_inclusive("\n\n").map(parse);
+    frames.filter_map(|frame| frame.id).collect()
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_holds_one_chunk_however_large_the_events() {
+    const LARGE: usize = 40_000;
+    // More than a batch of the journal, of which each would come to 40 MB.
+    let (sizes, text) = chunks_of(1500, LARGE).await;
+    let largest = *sizes.iter().max().unwrap();
+    assert!(
+        largest < (64 << 10) + LARGE + 200,
+        "{largest} bytes at once"
+    );
+    assert_eq!(ids(&text), (1..=1500).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn small_events_travel_together() {
+    let (sizes, text) = chunks_of(2000, 10).await;
+    assert!(sizes.len() < 20, "{sizes:?}");
+    assert_eq!(ids(&text), (1..=2000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_between_two_chunks_tells_the_rest_of_what_it_took() {
+    let service = Service::start().await;
+    let text = "x".repeat(50_000);
+    let posted: Vec<String> = (0..20)
+        .map(|n| format!(r#"{{:type :job/start :job-id "{n}" :message "{text}"}}"#))
+        .collect();
+    let body = format!("[{}]", posted.join(" "));
+    assert_eq!(service.script().post("/events", body).await.status(), 202);
+    let token = service.token(Scope::script_default());
+    let grant = service.keys.verify(&sid(), &token).unwrap();
+    let mut stream = crate::script_api::stream::body(&service.api, &grant, 3).into_data_stream();
+    let mut all = String::new();
+    while ids(&all).is_empty() {
+        let chunk = stream.next().await.unwrap().unwrap();
+        all.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    post_jobs(&service, 20, 21).await;
+    service.shutdown.cancel();
+    while let Some(chunk) = soon("the rest", stream.next()).await {
+        all.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+    }
+    assert_eq!(ids(&all), (4..=21).collect::<Vec<_>>());
 }
