@@ -347,6 +347,21 @@ mod tests {
     }
 
     #[test]
+    fn a_tokens_time_is_in_seconds() {
+        // As JWT has it. MonkeyCI's server counts milliseconds (protocol/README, trap 12): read as
+        // seconds, its tokens would be good for ever.
+        let keys = Keys::random().unwrap();
+        let token = keys.mint(&sid(), &[], Duration::from_mins(1));
+        let now = jsonwebtoken::get_current_timestamp();
+        let rules = Validation::new(Algorithm::HS256);
+        let claims =
+            jsonwebtoken::decode::<Claims>(token.expose_secret(), &keys.check, &rules).unwrap();
+        assert!((50..=60).contains(&(claims.claims.exp - now)));
+        let begun = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        assert!(now.abs_diff(begun.as_secs()) <= 1);
+    }
+
+    #[test]
     fn a_token_without_a_signature_is_refused() {
         let keys = Keys::random().unwrap();
         let good = keys.mint(&sid(), &Scope::ALL, Duration::from_mins(1));

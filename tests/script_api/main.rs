@@ -3,6 +3,7 @@
 //!
 //! - `conformance.rs`: every recorded exchange of `tests/transcripts`, sent again.
 //! - `hostile.rs`: malformed, slow, large, far too many, without a good token, after what is not theirs.
+//! - `traps.rs`: the traps of the protocol, each with the test that covers it.
 //!
 //! Everything runs against a real engine behind a real service; see `rig.rs`.
 
@@ -14,4 +15,5 @@ mod document;
 mod hostile;
 mod recording;
 mod rig;
+mod traps;
 mod wire;
