@@ -7,7 +7,8 @@ use crate::domain::{
     BlobRef, Build, BuildStatus, GitInfo, JobGraph, JobId, JobKind, JobState, JobStatus, ScriptHost,
 };
 
-use super::state::{BuildView, Script, Selected, State};
+use super::build_view::{BuildView, Selected};
+use super::state::{Script, State};
 use super::{Action, text, why};
 
 /// A line of text.
@@ -385,7 +386,7 @@ pub fn host(host: &ScriptHost) -> Vec<DocLine> {
 }
 
 /// Says that a connection is gone, and when it is tried again.
-pub fn lost_sentence(lost: &super::state::Lost, now: crate::domain::Millis) -> String {
+pub fn lost_sentence(lost: &super::build_view::Lost, now: crate::domain::Millis) -> String {
     let left = (lost.retry_at - now + 999) / 1000;
     let reason = text::first_line(&lost.reason).into_owned();
     if left > 0 {

@@ -13,8 +13,8 @@ use crate::edn::{Map, Value};
 use crate::logs::Search;
 use crate::wire;
 
+use super::build_view::Selected;
 use super::page::Page;
-use super::state::Selected;
 use super::{text, tree};
 
 /// Events that are kept; of a longer build the oldest are let go. The journal's file has them all.

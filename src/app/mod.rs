@@ -15,6 +15,7 @@
 //! Start reading at [`State`], then [`update`].
 
 pub mod action;
+pub mod build_view;
 pub mod doc;
 pub mod events;
 #[cfg(test)]
@@ -44,6 +45,7 @@ mod update;
 pub mod why;
 
 pub use action::{ACTIONS, Action, ActionInfo, Context, Group};
+pub use build_view::{BuildView, Selected};
 pub use events::{Events, OpenEvent, Tone};
 pub use keys::{Bindings, Key, KeyCode};
 pub use layout::{Areas, Pane};
@@ -53,6 +55,6 @@ pub use msg::{
     LogRows, Msg, Needle, Notice, Origin, QuitManner,
 };
 pub use outline::{Heading, Item, Outline};
-pub use state::{BuildView, Project, Script, Setup, State};
+pub use state::{Project, Script, Setup, State};
 pub use summary::summary;
 pub use update::update;

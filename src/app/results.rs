@@ -6,9 +6,9 @@
 use crate::domain::{JobId, Millis, ReadBy, StoredResult};
 use crate::edn;
 
+use super::build_view::{BuildView, Selected};
 use super::doc::{DocLine, Part, Role};
 use super::page::Page;
-use super::state::{BuildView, Selected};
 use super::{text, tree};
 
 /// Bytes of a value that are shown; the rest of a larger one is left out.

@@ -3,9 +3,10 @@
 use crate::domain::{Event, EventKind, Job, LogId};
 use crate::ports::SourceItem;
 
+use super::build_view::Selected;
 use super::fixtures::{self, Stage, sid};
 use super::msg::{Effect, Msg};
-use super::state::{MainView, Selected};
+use super::state::MainView;
 
 const SIZE: (u16, u16) = (100, 30);
 

@@ -2,7 +2,8 @@
 
 use crate::domain::{BuildStatus, JobStatus};
 
-use super::state::{BuildView, State};
+use super::build_view::BuildView;
+use super::state::State;
 use super::{doc, text, why};
 
 /// Log lines of each failed job that the summary shows.

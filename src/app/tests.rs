@@ -11,8 +11,9 @@ use crate::edn::Map;
 use crate::ports::Control;
 use crate::ui::Ui;
 
+use super::build_view::Selected;
 use super::fixtures::{self, Stage};
-use super::state::{Dialog, MainView, Selected, Tab, Times};
+use super::state::{Dialog, MainView, Tab, Times};
 use super::*;
 
 const SIZE: (u16, u16) = (100, 30);

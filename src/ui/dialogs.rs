@@ -4,8 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::app::build_view::BuildView;
 use crate::app::help::{self, HelpRow};
-use crate::app::state::{BuildView, Dialog, State};
+use crate::app::state::{Dialog, State};
 use crate::app::{Action, Context, Key, doc, text};
 
 use super::{Ui, line};

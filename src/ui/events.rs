@@ -11,9 +11,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
+use crate::app::build_view::Selected;
 use crate::app::events::{self, Events, Tone};
 use crate::app::layout::{Pane, content};
-use crate::app::state::{Selected, State, has_heading};
+use crate::app::state::{State, has_heading};
 use crate::app::text;
 use crate::domain::Event;
 

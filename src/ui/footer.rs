@@ -3,8 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::app::build_view::Selected;
 use crate::app::layout::Pane;
-use crate::app::state::{Dialog, Input, MainView, Saving, Selected, State};
+use crate::app::state::{Dialog, Input, MainView, Saving, State};
 use crate::app::{Action, Context, text};
 
 use super::Ui;

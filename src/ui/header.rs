@@ -13,7 +13,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::app::state::{BuildView, Script};
+use crate::app::build_view::BuildView;
+use crate::app::state::Script;
 use crate::app::{State, text};
 use crate::domain::{BuildStatus, JobStatus};
 

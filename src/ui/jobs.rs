@@ -11,8 +11,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::app::build_view::Selected;
 use crate::app::layout::{Pane, content};
-use crate::app::state::{Selected, State};
+use crate::app::state::State;
 use crate::app::{text, why};
 use crate::domain::{JobState, JobStatus};
 

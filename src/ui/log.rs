@@ -11,8 +11,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::app::build_view::Selected;
 use crate::app::layout::{Pane, content};
-use crate::app::state::{Selected, Tab, Times};
+use crate::app::state::{Tab, Times};
 use crate::app::{Geometry, Heading, Item, LogView, Row, State, text, why};
 use crate::app::{log_text, results};
 use crate::domain::{CommandState, JobState, JobStatus};

@@ -11,10 +11,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::app::build_view::Selected;
 use crate::app::layout::{Pane, content};
 use crate::app::page::Page;
 use crate::app::results::{self, ResultRow};
-use crate::app::state::Selected;
 use crate::app::{State, text};
 
 use super::{Ui, line};

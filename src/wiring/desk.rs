@@ -609,15 +609,5 @@ async fn save_blob(blobs: &FolderBlobs, key: &BlobKey, to: &Path) -> Result<(), 
         .await
         .map_err(|error| UserError::of(&error).message)?
         .ok_or("it is not kept any more")?;
-    let file = log_desk::new_file(to).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => "there is such a file already".to_owned(),
-        _ => error.to_string(),
-    })?;
-    let mut file = tokio::fs::File::from_std(file);
-    tokio::io::copy(&mut reader, &mut file)
-        .await
-        .map_err(|error| error.to_string())?;
-    tokio::io::AsyncWriteExt::flush(&mut file)
-        .await
-        .map_err(|error| error.to_string())
+    log_desk::save(&mut reader, to).await
 }

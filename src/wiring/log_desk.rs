@@ -333,6 +333,24 @@ fn file_of(dir: &Path, log: &LogId) -> PathBuf {
     dir.join(log.stem())
 }
 
+/// Writes what a reader gives to a new file. The error is a sentence.
+pub(super) async fn save(
+    reader: &mut (impl tokio::io::AsyncRead + Unpin + ?Sized),
+    to: &Path,
+) -> Result<(), String> {
+    let file = new_file(to).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => "there is such a file already".to_owned(),
+        _ => error.to_string(),
+    })?;
+    let mut file = tokio::fs::File::from_std(file);
+    tokio::io::copy(reader, &mut file)
+        .await
+        .map_err(|error| error.to_string())?;
+    tokio::io::AsyncWriteExt::flush(&mut file)
+        .await
+        .map_err(|error| error.to_string())
+}
+
 fn split(path: &Path) -> (&Path, &str) {
     let dir = path.parent().unwrap_or(Path::new("."));
     let stem = path

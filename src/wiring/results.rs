@@ -61,15 +61,5 @@ pub(super) async fn read(blobs: &FolderBlobs, key: &BlobKey) -> Result<Vec<DocLi
 /// Writes a value to a new file.
 pub(super) async fn save(blobs: &FolderBlobs, key: &BlobKey, to: &Path) -> Result<(), String> {
     let (_, mut reader) = open(blobs, key).await?;
-    let file = log_desk::new_file(to).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => "there is such a file already".to_owned(),
-        _ => error.to_string(),
-    })?;
-    let mut file = tokio::fs::File::from_std(file);
-    tokio::io::copy(&mut reader, &mut file)
-        .await
-        .map_err(|error| error.to_string())?;
-    tokio::io::AsyncWriteExt::flush(&mut file)
-        .await
-        .map_err(|error| error.to_string())
+    log_desk::save(&mut reader, to).await
 }

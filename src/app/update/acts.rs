@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::app::action::Action;
+use crate::app::build_view::Selected;
 use crate::app::layout::Pane;
 use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
 use crate::app::results::{self, ResultRow};
-use crate::app::state::{Dialog, Input, MainView, Saving, Script, Selected, State, Tab, Times};
+use crate::app::state::{Dialog, Input, MainView, Saving, Script, State, Tab, Times};
 use crate::app::{text, why};
 use crate::domain::{JobId, LogId, Sid, file_name};
 use crate::ports::Control;

@@ -12,11 +12,12 @@ mod source;
 
 use crate::domain::{JobStatus, LogId, Phase};
 
+use super::build_view::{BuildView, Selected};
 use super::layout::Pane;
 use super::msg::{Edit, Effect, Msg, Notice, QuitManner};
 use super::outline::Owner;
 use super::results::{self, ResultRow};
-use super::state::{BuildView, Dialog, Input, Selected, State};
+use super::state::{Dialog, Input, State};
 use super::{doc, help};
 
 /// Handles a message; returns what is asked of the outside. `state.dirty` is set when something on

@@ -1,11 +1,12 @@
 //! What moves a selection or a screen.
 
+use crate::app::build_view::Selected;
 use crate::app::layout::{Pane, content};
 use crate::app::msg::LogRows;
 use crate::app::outline::Owner;
 use crate::app::page::Page;
 use crate::app::results;
-use crate::app::state::{Dialog, MainView, Selected, State, Tab, has_heading};
+use crate::app::state::{Dialog, MainView, State, Tab, has_heading};
 
 use super::{doc_rows, help_height, with_log};
 

@@ -1,7 +1,8 @@
 //! What builds tell.
 
+use crate::app::build_view::{BuildView, Lost};
 use crate::app::msg::{BuildInfo, Effect, Notice};
-use crate::app::state::{BuildView, Dialog, Lost, State};
+use crate::app::state::{Dialog, State};
 use crate::app::summary::TAIL;
 use crate::app::{doc, text};
 use crate::domain::{EventKind, LogId, Sid};
