@@ -173,7 +173,7 @@ mod owner {
     }
 
     /// Field 22 of `/proc/<pid>/stat`, counted from behind the name, which may hold anything.
-    fn start_of(pid: u32) -> Option<u64> {
+    pub(super) fn start_of(pid: u32) -> Option<u64> {
         if !cfg!(target_os = "linux") {
             return None;
         }
@@ -188,8 +188,10 @@ mod owner {
 mod scan {
     //! Looking through `/proc`.
 
+    use std::collections::BTreeSet;
     use std::fs::File;
     use std::io::Read as _;
+    use std::sync::{Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
     use memchr::memmem::Finder;
@@ -199,6 +201,13 @@ mod scan {
 
     /// How long killed processes are waited for; one in an uninterruptible call may take for ever.
     const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// How long a process that shows no environment at all is looked at again: for a moment none can be
+    /// read of one that is becoming another program.
+    const BECOMING: Duration = Duration::from_millis(50);
+
+    /// Processes that were looked at for so long and really have none: their ids and when they started.
+    static BARE: Mutex<BTreeSet<(u32, u64)>> = Mutex::new(BTreeSet::new());
 
     /// Reads marks; keeps its buffer from process to process.
     struct MarkReader {
@@ -228,6 +237,14 @@ mod scan {
             let end = memchr::memchr(0, value).unwrap_or(value.len());
             std::str::from_utf8(&value[..end]).ok()
         }
+
+        /// True when the last one that was read has shown nothing though it is a program: it may be
+        /// about to become another one. Threads of the kernel have no memory, nor has what has ended.
+        fn saw_nothing_of(&self, pid: u32) -> bool {
+            self.environ.is_empty()
+                && std::fs::read(format!("/proc/{pid}/statm"))
+                    .is_ok_and(|pages| !pages.starts_with(b"0 "))
+        }
     }
 
     fn pids() -> impl Iterator<Item = u32> {
@@ -241,15 +258,39 @@ mod scan {
 
     pub(super) fn marked(wanted: impl Fn(&str) -> bool) -> Vec<MarkedProcess> {
         let mut reader = MarkReader::new();
-        pids()
-            .filter_map(|pid| {
-                let mark = reader.read(pid).filter(|value| wanted(value))?;
-                Some(MarkedProcess {
-                    pid,
-                    mark: mark.to_owned(),
-                })
-            })
-            .collect()
+        let mut found = Vec::new();
+        let mut unclear: Vec<u32> = pids().collect();
+        let deadline = Instant::now() + BECOMING;
+        loop {
+            unclear.retain(|pid| match reader.read(*pid).map(str::to_owned) {
+                Some(mark) => {
+                    if wanted(&mark) {
+                        found.push(MarkedProcess { pid: *pid, mark });
+                    }
+                    false
+                }
+                None => reader.saw_nothing_of(*pid) && !is_bare(*pid),
+            });
+            if unclear.is_empty() {
+                return found;
+            }
+            if Instant::now() > deadline {
+                let mut bare = BARE.lock().unwrap_or_else(PoisonError::into_inner);
+                // Of those that have ended nobody has to know.
+                bare.retain(|(pid, start)| super::owner::start_of(*pid) == Some(*start));
+                bare.extend(
+                    (unclear.iter()).filter_map(|pid| Some((*pid, super::owner::start_of(*pid)?))),
+                );
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn is_bare(pid: u32) -> bool {
+        let bare = BARE.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = bare.range((pid, 0)..=(pid, u64::MAX)).next();
+        known.is_some_and(|(_, start)| super::owner::start_of(pid) == Some(*start))
     }
 
     /// One look is not enough: a process may fork between being listed and being killed.
