@@ -17,8 +17,7 @@
   connection of its own."
   (:require [clojure.string :as str])
   (:import (java.io ByteArrayOutputStream EOFException IOException)
-           (java.net InetSocketAddress SocketAddress StandardProtocolFamily UnixDomainSocketAddress
-                     URI URLEncoder)
+           (java.net InetSocketAddress StandardProtocolFamily UnixDomainSocketAddress URI URLEncoder)
            (java.nio ByteBuffer)
            (java.nio.channels SocketChannel)
            (java.util.concurrent LinkedBlockingQueue)))
@@ -61,22 +60,28 @@
 
 ;;; Connections: a channel and what was read of it ahead
 
+(defn- connected
+  "The channel after `connect!`; closed when that fails."
+  [^SocketChannel channel connect!]
+  (try
+    (connect! channel)
+    channel
+    (catch Throwable e
+      (.close channel)
+      (throw e))))
+
 (defn- open-socket [path]
-  (let [channel (SocketChannel/open StandardProtocolFamily/UNIX)]
-    (try
-      (.connect channel (UnixDomainSocketAddress/of ^String path))
-      channel
-      (catch Throwable e
-        (.close channel)
-        (throw e)))))
+  (let [address (UnixDomainSocketAddress/of ^String path)]
+    (connected (SocketChannel/open StandardProtocolFamily/UNIX)
+               (fn [^SocketChannel channel] (.connect channel address)))))
 
 (defn- open-tcp [url]
-  (let [uri  (URI/create ^String (str url))
-        port (.getPort uri)]
-    (when-not (= "http" (.getScheme uri))
-      (throw (IOException. (str "cannot speak " (.getScheme uri) " to the script API"))))
-    (SocketChannel/open ^SocketAddress (InetSocketAddress. (.getHost uri)
-                                                           (int (if (neg? port) 80 port))))))
+  (let [uri     (URI/create ^String (str url))
+        port    (.getPort uri)
+        _       (when-not (= "http" (.getScheme uri))
+                  (throw (IOException. (str "cannot speak " (.getScheme uri) " to the script API"))))
+        address (InetSocketAddress. (.getHost uri) (int (if (neg? port) 80 port)))]
+    (connected (SocketChannel/open) (fn [^SocketChannel channel] (.connect channel address)))))
 
 (defn- open-channel [{:keys [socket url]}]
   (cond
@@ -254,10 +259,8 @@
             (when body (send-bytes conn body))
             true
             ;; A refusal may have been sent before the body was read: the answer tells.
-            (catch IOException e
-              (if (::fresh conn)
-                (.isOpen ^SocketChannel (:channel conn))
-                (when-not (instance? java.nio.channels.ClosedByInterruptException e) false))))
+            (catch IOException _
+              (and (::fresh conn) (.isOpen ^SocketChannel (:channel conn)))))
       (when-let [head (read-head conn)]
         (let [answer (assoc head :body (read-all (body-source conn method head)))]
           (if (ends-with-connection? method head)
