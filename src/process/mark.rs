@@ -269,7 +269,7 @@ mod scan {
                     }
                     false
                 }
-                None => reader.saw_nothing_of(*pid) && !is_bare(*pid),
+                None => reader.saw_nothing_of(*pid) && is_younger_than_us(*pid) && !is_bare(*pid),
             });
             if unclear.is_empty() {
                 return found;
@@ -285,6 +285,11 @@ mod scan {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// What was there before this program is none of its children.
+    fn is_younger_than_us(pid: u32) -> bool {
+        super::owner::start_of(pid) >= super::owner::start_of(std::process::id())
     }
 
     fn is_bare(pid: u32) -> bool {
