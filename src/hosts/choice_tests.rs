@@ -355,6 +355,8 @@ fn a_program_that_is_no_script_is_asked_what_it_is() {
         std::fs::set_permissions(&clojure, std::fs::Permissions::from_mode(0o755)).unwrap();
         tools.official_cli().is_some()
     };
-    assert!(is_tool("{:version \"1.12.0\"}"));
+    // A program that was just written cannot be run while another thread's child, not yet a program of
+    // its own, holds it open.
+    assert!((0..100).any(|_| is_tool("{:version \"1.12.0\"}")));
     assert!(!is_tool("nil"));
 }

@@ -204,7 +204,7 @@ mod scan {
 
     /// How long a process that shows no environment at all is looked at again: for a moment none can be
     /// read of one that is becoming another program.
-    const BECOMING: Duration = Duration::from_millis(50);
+    const BECOMING: Duration = Duration::from_millis(500);
 
     /// Processes that were looked at for so long and really have none: their ids and when they started.
     static BARE: Mutex<BTreeSet<(u32, u64)>> = Mutex::new(BTreeSet::new());
