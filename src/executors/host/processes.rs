@@ -182,10 +182,11 @@ fn newest_pid() -> Option<u32> {
     text.split_ascii_whitespace().last()?.parse().ok()
 }
 
-/// Tells whether the environment of a living process has the mark, or one made from it.
+/// Tells whether the environment of a living process has the mark, or one made from it, or cannot be
+/// told: for a moment there is none to be read of one that is becoming another program.
 fn carries(pid: u32, mark: &[u8]) -> bool {
     std::fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environ| memchr::memmem::find(&environ, mark).is_some())
+        .is_ok_and(|environ| environ.is_empty() || memchr::memmem::find(&environ, mark).is_some())
 }
 
 fn pid_of(child: &Child) -> Pid {
