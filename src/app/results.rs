@@ -11,8 +11,6 @@ use super::doc::{DocLine, Part, Role};
 use super::page::Page;
 use super::{text, tree};
 
-/// Bytes of a value that are shown; the rest of a larger one is left out.
-pub const SHOWN: usize = 1_000_000;
 /// Lines longer than this many characters are broken, so that they can be scrolled.
 const LONGEST_LINE: usize = 400;
 

@@ -152,10 +152,10 @@ fn values_are_shown_as_what_they_are() {
 
 #[test]
 fn what_is_large_is_cut_with_a_sentence_and_between_characters() {
-    let mut bytes = "ä".repeat(results::SHOWN / 2).into_bytes();
+    let mut bytes = "ä".repeat(SHOWN / 2).into_bytes();
     bytes.pop();
     let shown = text(&lines("application/edn", &bytes, 3_000_000));
     assert!(shown[0].contains("3.0 MB"), "{}", shown[0]);
     assert!(shown.iter().skip(1).all(|line| line.chars().count() <= 400));
-    assert_eq!(shown[1..].concat().chars().count(), results::SHOWN / 2 - 1);
+    assert_eq!(shown[1..].concat().chars().count(), SHOWN / 2 - 1);
 }

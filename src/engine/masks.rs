@@ -5,6 +5,7 @@
 //! that could begin a mask is held back until the next one, or until the command ends.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -59,6 +60,11 @@ impl Masks {
             for text in std::iter::once(secret.trim()).chain(lines) {
                 if text.len() >= SHORTEST {
                     known.texts.insert(text.to_owned());
+                    // As it stands in EDN and JSON.
+                    if text.contains(['"', '\\']) {
+                        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+                        known.texts.insert(quoted);
+                    }
                 }
             }
         }
@@ -116,6 +122,16 @@ impl Masks {
             Some(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             None => masked,
         }
+    }
+
+    /// Where secrets stand in bytes that are kept as they are: ranges in order, which do not
+    /// overlap.
+    pub fn places(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let Some(finder) = self.finder() else {
+            return Vec::new();
+        };
+        let found = finder.automaton.find_iter(bytes);
+        found.map(|found| found.range()).collect()
     }
 
     /// The event as it may be written. Events without secrets come back unchanged and uncopied.

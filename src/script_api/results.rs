@@ -1,8 +1,10 @@
 //! `/result`: what a build has to show, by name: test reports, coverage, any value or file; also that
 //! of the build before and of the last one that succeeded.
 //!
-//! A result is a blob: a line with its media type, then its bytes. A value is kept as it came,
+//! A result is a blob: a line about it ([`ResultHead`]), then its bytes. A value is kept as it came,
 //! as EDN or JSON, and given out as the reader wishes; a file is given out as it is.
+
+use std::io;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,6 +17,7 @@ use tokio_util::io::ReaderStream;
 use crate::domain::{self, Sid, TuiEvent};
 use crate::edn;
 use crate::ports::{BlobError, BlobKey, BlobReader, Past, chain};
+use crate::wire::{LONGEST_HEAD, ResultHead, SHOWN};
 
 use super::Api;
 use super::asker::Asker;
@@ -86,13 +89,20 @@ pub(super) async fn put(
             Err(error) => return error.reply(format),
         },
     };
-    let head = format!("{media_type}\n");
-    let head_size = head.len() as u64;
     let key = BlobKey::result(api.engine().sid(), &name);
-    let whole = std::io::Cursor::new(head).chain(content);
-    match api.engine().blobs().put(&key, Box::pin(whole)).await {
+    let stored = match with_head(&api, &media_type, content).await {
+        Ok((head_size, whole)) => {
+            let stored = api.engine().blobs().put(&key, whole).await;
+            stored.map(|size| size.saturating_sub(head_size))
+        }
+        Err(source) => Err(BlobError::Store {
+            action: "write",
+            key,
+            source,
+        }),
+    };
+    match stored {
         Ok(size) => {
-            let size = size.saturating_sub(head_size);
             let fact = TuiEvent::ResultSaved {
                 name: name.clone(),
                 media_type: media_type.clone(),
@@ -270,6 +280,22 @@ fn is_value(media_type: &str) -> bool {
         .any(|format| format.media_type() == media_type)
 }
 
+/// A result as it is kept, and the size of what stands before it. Its beginning is searched for
+/// secrets: that is what people will look at.
+async fn with_head(
+    api: &Api,
+    media_type: &str,
+    mut content: BlobReader,
+) -> io::Result<(u64, BlobReader)> {
+    let mut first = Vec::new();
+    let limit = SHOWN as u64;
+    (&mut content).take(limit).read_to_end(&mut first).await?;
+    let head = ResultHead::new(media_type, api.engine().masks().places(&first)).line();
+    let size = head.len() as u64;
+    let begun = std::io::Cursor::new(head).chain(std::io::Cursor::new(first));
+    Ok((size, Box::pin(begun.chain(content))))
+}
+
 /// A value as it is kept: strict EDN, or JSON as it came.
 async fn value_text(kind: Kind, request: Request, api: &Api) -> Result<String, body::BodyError> {
     let bytes = body::whole(request, api.settings()).await?;
@@ -289,14 +315,13 @@ async fn value_text(kind: Kind, request: Request, api: &Api) -> Result<String, b
 
 async fn answer(format: Format, reader: BlobReader) -> Result<Response, String> {
     let mut reader = BufReader::new(reader);
-    let mut head = Vec::new();
-    let limit = LONGEST_MEDIA_TYPE as u64 + 1;
+    let mut line = Vec::new();
     (&mut reader)
-        .take(limit)
-        .read_until(b'\n', &mut head)
+        .take(LONGEST_HEAD)
+        .read_until(b'\n', &mut line)
         .await
         .map_err(|error| error.to_string())?;
-    let media_type = String::from_utf8_lossy(&head).trim_end().to_owned();
+    let media_type = ResultHead::read(&line).media_type;
     if !is_value(&media_type) {
         let kind =
             HeaderValue::from_str(&media_type).unwrap_or_else(|_| HeaderValue::from_static(OCTETS));

@@ -11,6 +11,7 @@ mod event;
 mod fields;
 mod job;
 mod json;
+mod result;
 pub mod sse;
 #[cfg(test)]
 mod tests;
@@ -18,3 +19,4 @@ mod tests;
 pub use event::{WireError, edn_event, event_from, events_from_body, write_event};
 pub use job::{job_from, job_to_map};
 pub use json::{json_event, to_json};
+pub use result::{LONGEST_HEAD, ResultHead, SHOWN};

@@ -11,40 +11,37 @@ use crate::app::doc::DocLine;
 use crate::app::results;
 use crate::ports::{BlobKey, BlobStore};
 use crate::store::FolderBlobs;
+use crate::wire::{LONGEST_HEAD, ResultHead, SHOWN};
 
 use super::error::UserError;
 use super::log_desk;
 
-/// Longest line with a media type; what has a longer one is none of ours.
-const LONGEST_HEAD: u64 = 1024;
-
-/// Opens a value; its media type is read.
+/// Opens a value; the line about it is read.
 async fn open(
     blobs: &FolderBlobs,
     key: &BlobKey,
-) -> Result<(String, impl AsyncBufRead + Unpin + Send + use<>), String> {
+) -> Result<(ResultHead, impl AsyncBufRead + Unpin + Send + use<>), String> {
     let reader = blobs
         .get(key)
         .await
         .map_err(|error| UserError::of(&error).message)?
         .ok_or("it is not kept any more")?;
     let mut reader = BufReader::new(reader);
-    let mut head = Vec::new();
+    let mut line = Vec::new();
     (&mut reader)
         .take(LONGEST_HEAD)
-        .read_until(b'\n', &mut head)
+        .read_until(b'\n', &mut line)
         .await
         .map_err(|error| error.to_string())?;
-    let media_type = String::from_utf8_lossy(&head).trim_end().to_owned();
-    Ok((media_type, reader))
+    Ok((ResultHead::read(&line), reader))
 }
 
-/// The lines of a value, for people.
+/// The lines of a value, for people: without secrets.
 pub(super) async fn read(blobs: &FolderBlobs, key: &BlobKey) -> Result<Vec<DocLine>, String> {
-    let (media_type, mut reader) = open(blobs, key).await?;
+    let (head, mut reader) = open(blobs, key).await?;
     let mut bytes = Vec::new();
     (&mut reader)
-        .take(results::SHOWN as u64)
+        .take(SHOWN as u64)
         .read_to_end(&mut bytes)
         .await
         .map_err(|error| error.to_string())?;
@@ -53,12 +50,18 @@ pub(super) async fn read(blobs: &FolderBlobs, key: &BlobKey) -> Result<Vec<DocLi
         .await
         .map_err(|error| error.to_string())?;
     let size = bytes.len() as u64 + rest;
-    tokio::task::spawn_blocking(move || results::lines(&media_type, &bytes, size))
+    let lines = move || {
+        // A word of another length does not make it a longer or a shorter one.
+        let shown = head.masked(&bytes);
+        let size = (size - bytes.len() as u64) + shown.len() as u64;
+        results::lines(&head.media_type, &shown, size)
+    };
+    tokio::task::spawn_blocking(lines)
         .await
         .map_err(|error| error.to_string())
 }
 
-/// Writes a value to a new file.
+/// Writes a value to a new file, whole and as it was stored.
 pub(super) async fn save(blobs: &FolderBlobs, key: &BlobKey, to: &Path) -> Result<(), String> {
     let (_, mut reader) = open(blobs, key).await?;
     log_desk::save(&mut reader, to).await

@@ -415,6 +415,34 @@ fn results_are_listed_looked_at_and_saved_and_nothing_is_replaced() {
 }
 
 #[test]
+fn a_result_is_kept_as_it_is_and_shown_without_secrets() {
+    if !clojure_is_here("a_result_is_kept_as_it_is_and_shown_without_secrets") {
+        return;
+    }
+    let script = r#"(require '[monkey.ci.api :as m])
+(m/action-job "save"
+  (fn [ctx] (m/save-result ctx "told" {:word (get (m/build-params ctx) "word")}) nil))
+"#;
+    let project = Project::empty().file(".monkeyci/build.clj", script);
+    let arguments = [BUILD, &["--param", "word=sword\"fish"]].concat();
+    let mut screen = Screen::start(&project, &arguments);
+    screen.until("SUCCESS").keys("g6").until("{:word \"***\"}");
+    screen.keys("\x13").until("save told to");
+    screen.keys("\r").until("saved to ");
+    screen.keys("q");
+    screen.ends(0);
+    // Who reads it again once the build is over does not know what was secret.
+    let mut screen = Screen::start(&project, BARE);
+    screen.until("READY").until("now").keys("bj\r");
+    screen.until("SUCCESS").keys("g6");
+    screen.until("{:word \"***\"}").keys("q");
+    screen.ends(0);
+    let saved = std::fs::read_dir(project.dir()).unwrap().flatten();
+    let saved = saved.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    assert!(saved.into_iter().any(|text| text == r#"{:word "sword\"fish"}"#));
+}
+
+#[test]
 fn a_script_that_cannot_be_loaded_shows_where_in_its_log() {
     if !clojure_is_here("a_script_that_cannot_be_loaded_shows_where_in_its_log") {
         return;
