@@ -162,12 +162,24 @@ fn of_project(doc: &mut Doc, state: &State) {
                 ],
             );
         }
-        Script::Loaded { jobs, warnings } => {
+        Script::Loaded {
+            jobs,
+            clojure,
+            warnings,
+        } => {
             doc.line(0, [(Role::Strong, project.name.clone())]);
             doc.gap();
             doc.field("folder", project.dir.clone());
             git(doc, &project.git);
-            doc.field("script", text::count(jobs.len(), "job"));
+            let counted = text::count(jobs.len(), "job");
+            doc.field(
+                "script",
+                match (clojure, jobs.is_empty()) {
+                    (false, _) => counted,
+                    (true, true) => "build.clj: its jobs are known once it runs".to_owned(),
+                    (true, false) => format!("{counted}, and what build.clj adds once it runs"),
+                },
+            );
             let blocked: Vec<&JobId> = jobs
                 .iter()
                 .filter(|job| job.blocked)
@@ -178,7 +190,7 @@ fn of_project(doc: &mut Doc, state: &State) {
             }
             warn(doc, warnings);
             doc.gap();
-            if jobs.is_empty() {
+            if jobs.is_empty() && !clojure {
                 doc.say(
                     Role::Warn,
                     "The script defines no jobs, so there is nothing to build.",
@@ -191,6 +203,8 @@ fn of_project(doc: &mut Doc, state: &State) {
                         (Role::Plain, "  starts a build".to_owned()),
                     ],
                 );
+            }
+            if !jobs.is_empty() {
                 doc.line(
                     0,
                     [

@@ -382,6 +382,7 @@ pub fn project() -> Project {
         git: git(),
         script: Script::Loaded {
             jobs: jobs(),
+            clojure: false,
             warnings: Vec::new(),
         },
     }

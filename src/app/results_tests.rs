@@ -1,5 +1,7 @@
 //! The results of a build: what is listed, looked at and saved.
 
+use crate::wire::SHOWN;
+
 use super::doc::DocLine;
 use super::fixtures::{self, Stage};
 use super::msg::{Edit, Effect, Msg};

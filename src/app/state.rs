@@ -117,6 +117,8 @@ pub enum Script {
     Loaded {
         /// The jobs it defines.
         jobs: Vec<Job>,
+        /// There is a `build.clj`, which may add others once it runs.
+        clojure: bool,
         /// What it should be told, a sentence each.
         warnings: Vec<String>,
     },

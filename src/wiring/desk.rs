@@ -16,15 +16,16 @@ use crate::app::doc::DocLine;
 use crate::app::{
     BuildInfo, BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
 };
-use crate::cli::{ExecutorChoice, RunnerChoice};
+use crate::cli::ExecutorChoice;
 use crate::domain::{BlobKind, Event, Sid};
 use crate::engine::{BuildSummary, EngineHandle, LocalSource, StopReason};
 use crate::ports::{BlobKey, BlobStore, BuildSource, Control};
 use crate::replay::Recording;
 use crate::script;
 use crate::store::{BuildSpec, FolderBlobs, History, Home};
-use crate::vcs::{self, Revision};
+use crate::vcs;
 
+use super::again;
 use super::error::UserError;
 use super::history;
 use super::local::{self, BuildRequest, LARGEST_BLOB};
@@ -372,8 +373,8 @@ impl Opener {
             offers: source.offers(),
             live: true,
             logs: Some(running.folder.dir.clone()),
-            again: Some(command_line(&request)),
-            place: Some(shown_dir(&request.dir)),
+            again: Some(again::command_line(&request)),
+            place: Some(again::shown_dir(&request.dir)),
         };
         self.open(
             Box::new(source),
@@ -501,20 +502,16 @@ pub(super) fn open_recorded(
     Ok((Box::new(recording), info))
 }
 
-/// Said of a script that has to run to say what its jobs are.
-const CLOJURE: &str = "build.clj: which jobs it adds is known once it runs";
-
 /// The project as it is now.
 pub(super) fn look_at(dir: &Path) -> Project {
     let script_dir = dir.join(script::SCRIPT_DIR);
     let script = if script_dir.is_dir() {
         match script::load(&script_dir) {
             Ok(script) => Script::Loaded {
-                warnings: (script.clojure.then(|| CLOJURE.to_owned()).into_iter())
-                    // What a build.clj adds may be what is missing.
-                    .chain(
-                        (script.faults.iter().filter(|_| !script.clojure)).map(ToString::to_string),
-                    )
+                clojure: script.clojure,
+                // What a build.clj adds may be what is missing.
+                warnings: (script.faults.iter().filter(|_| !script.clojure))
+                    .map(ToString::to_string)
                     .chain(script.warnings)
                     .collect(),
                 jobs: script.jobs,
@@ -526,80 +523,13 @@ pub(super) fn look_at(dir: &Path) -> Project {
     };
     Project {
         name: local::repo_id(dir),
-        dir: shown_dir(dir),
+        dir: again::shown_dir(dir),
         git: vcs::describe(dir)
             .ok()
             .flatten()
             .map(Into::into)
             .unwrap_or_default(),
         script,
-    }
-}
-
-/// A folder as people write it: `~/src/wrap`.
-pub(super) fn shown_dir(dir: &Path) -> String {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    match home.and_then(|home| dir.strip_prefix(home).ok().map(Path::to_owned)) {
-        Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
-        Some(rest) => format!("~/{}", rest.display()),
-        None => dir.display().to_string(),
-    }
-}
-
-/// The command that runs a build again, as one would type it. Parameters are named, their
-/// values are not.
-fn command_line(request: &BuildRequest) -> String {
-    let mut words = vec!["monkeyci-tui build".to_owned()];
-    let dir = shown_dir(&request.dir);
-    words.push(match dir.strip_prefix("~/") {
-        // A shell knows its home only by a tilde that is not quoted.
-        Some(rest) => format!("-d ~/{}", quoted(rest)),
-        None => format!("-d {}", quoted(&dir)),
-    });
-    if request.run.executor == ExecutorChoice::Host {
-        words.push("--executor host".to_owned());
-    }
-    match request.run.runner {
-        RunnerChoice::Auto => {}
-        RunnerChoice::Embedded => words.push("--runner embedded".to_owned()),
-        RunnerChoice::Bb => words.push("--runner bb".to_owned()),
-        RunnerChoice::Clj => words.push("--runner clj".to_owned()),
-    }
-    if let Some(version) = &request.run.lib_version {
-        words.push(format!("--lib-version {}", quoted(version)));
-    }
-    if let Some(revision) = &request.revision {
-        let (option, name) = match revision {
-            Revision::Commit(name) => ("--commit", name),
-            Revision::Branch(name) => ("--branch", name),
-            Revision::Tag(name) => ("--tag", name),
-        };
-        words.push(format!("{option} {}", quoted(name)));
-    }
-    for job in &request.run.jobs {
-        words.push(format!("--job {}", quoted(job)));
-    }
-    for param in &request.run.params {
-        let name = param
-            .split_once('=')
-            .map_or(param.as_str(), |(name, _)| name);
-        words.push(format!("--param {}", quoted(name)));
-    }
-    if let Some(file) = &request.run.params_file {
-        words.push(format!(
-            "--params-file {}",
-            quoted(&file.display().to_string())
-        ));
-    }
-    words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/~=:@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

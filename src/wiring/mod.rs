@@ -14,6 +14,7 @@ macro_rules! complain {
     }};
 }
 
+mod again;
 mod demo;
 mod desk;
 mod error;

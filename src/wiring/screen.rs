@@ -19,7 +19,8 @@ use crate::tui::{self, Screen, Tty};
 use crate::ui::Ui;
 
 use super::Look;
-use super::desk::{self, Desk};
+use super::again;
+use super::desk::Desk;
 use super::error::{Exit, UserError};
 use super::local::{self, BuildRequest};
 
@@ -112,7 +113,7 @@ async fn show(
         utc_offset: utc_offset(now),
         project: Project {
             name: local::repo_id(&dir),
-            dir: desk::shown_dir(&dir),
+            dir: again::shown_dir(&dir),
             git: GitInfo::default(),
             script: Script::Loading,
         },

@@ -184,6 +184,7 @@ impl Recording {
             git: build.git,
             script: Script::Loaded {
                 jobs,
+                clojure: false,
                 warnings: Vec::new(),
             },
         }

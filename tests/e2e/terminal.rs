@@ -439,7 +439,11 @@ fn a_result_is_kept_as_it_is_and_shown_without_secrets() {
     screen.ends(0);
     let saved = std::fs::read_dir(project.dir()).unwrap().flatten();
     let saved = saved.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
-    assert!(saved.into_iter().any(|text| text == r#"{:word "sword\"fish"}"#));
+    assert!(
+        saved
+            .into_iter()
+            .any(|text| text == r#"{:word "sword\"fish"}"#)
+    );
 }
 
 #[test]

@@ -1,0 +1,175 @@
+//! The command that runs a build again, as one would type it.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::{ExecutorChoice, RunArgs, RunnerChoice};
+use crate::vcs::Revision;
+
+use super::local::BuildRequest;
+
+/// A folder as people write it: `~/src/wrap`.
+pub(super) fn shown_dir(dir: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    match home.and_then(|home| dir.strip_prefix(home).ok().map(Path::to_owned)) {
+        Some(rest) if rest.as_os_str().is_empty() => "~".to_owned(),
+        Some(rest) => format!("~/{}", rest.display()),
+        None => dir.display().to_string(),
+    }
+}
+
+/// The command that runs a build again. Parameters and credentials are named, their values are not.
+pub(super) fn command_line(request: &BuildRequest) -> String {
+    // All options, so that a new one is not forgotten.
+    let RunArgs {
+        runner,
+        lib_version,
+        executor,
+        jobs,
+        params,
+        params_file,
+        secrets,
+        secrets_file,
+        deny,
+        env,
+        parallel,
+        unblock,
+        wait_blocked,
+        timeout,
+        strict,
+        no_clean,
+        // How it is shown is another question.
+        plain: _,
+        json: _,
+    } = &request.run;
+    let mut line = Line("monkeyci-tui build".to_owned());
+    let dir = shown_dir(&request.dir);
+    match dir.strip_prefix("~/") {
+        // A shell knows its home only by a tilde that is not quoted.
+        Some(rest) => line.word("-d").word(&format!("~/{}", quoted(rest))),
+        None => line.option("-d", &dir),
+    };
+    match executor {
+        ExecutorChoice::Host => line.option("--executor", "host"),
+        _ => &mut line,
+    };
+    match runner {
+        RunnerChoice::Auto => &mut line,
+        RunnerChoice::Embedded => line.option("--runner", "embedded"),
+        RunnerChoice::Bb => line.option("--runner", "bb"),
+        RunnerChoice::Clj => line.option("--runner", "clj"),
+    };
+    match &request.revision {
+        None => &mut line,
+        Some(Revision::Commit(name)) => line.option("--commit", name),
+        Some(Revision::Branch(name)) => line.option("--branch", name),
+        Some(Revision::Tag(name)) => line.option("--tag", name),
+    };
+    let path = |path: &PathBuf| path.display().to_string();
+    line.options("--lib-version", lib_version.iter())
+        .options("--job", jobs)
+        // Of `NAME=VALUE` the value stays here: it is asked for, or in the environment.
+        .options("--param", params.iter().map(|param| name_of(param)))
+        .options("--params-file", params_file.iter().map(path))
+        // What stands behind a credential's name is the name of a variable.
+        .options("--secret", secrets)
+        .options("--secrets-file", secrets_file.iter().map(path))
+        .options("--deny", deny)
+        .options("--env", env)
+        .options("-j", parallel.map(|count| count.to_string()))
+        .options("--unblock", unblock)
+        .options(
+            "--timeout",
+            timeout.map(|time| format!("{}s", time.as_secs())),
+        )
+        .flag("--wait-blocked", *wait_blocked)
+        .flag("--strict", *strict)
+        .flag("--no-clean", *no_clean);
+    line.0
+}
+
+fn name_of(param: &str) -> &str {
+    param.split_once('=').map_or(param, |(name, _)| name)
+}
+
+/// A command line in the making.
+struct Line(String);
+
+impl Line {
+    fn word(&mut self, word: &str) -> &mut Self {
+        self.0.push(' ');
+        self.0.push_str(word);
+        self
+    }
+
+    fn option(&mut self, option: &str, value: &str) -> &mut Self {
+        self.word(option).word(&quoted(value))
+    }
+
+    fn options<T: AsRef<str>>(
+        &mut self,
+        option: &str,
+        values: impl IntoIterator<Item = T>,
+    ) -> &mut Self {
+        for value in values {
+            self.option(option, value.as_ref());
+        }
+        self
+    }
+
+    fn flag(&mut self, flag: &str, is_set: bool) -> &mut Self {
+        if is_set { self.word(flag) } else { self }
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/~=:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Typed {
+        #[command(flatten)]
+        build: crate::cli::BuildArgs,
+    }
+
+    fn request(line: &str) -> BuildRequest {
+        let words = std::iter::once("build").chain(line.split(' '));
+        BuildRequest::of(&Typed::parse_from(words).build, true)
+    }
+
+    #[test]
+    fn all_options_come_back_without_values_of_parameters() {
+        let line = "-d /some/where --executor host --runner clj --branch main --lib-version 0.26.1 \
+                    --job a --job b --param word --params-file p.env --secret npm=NPM \
+                    --secrets-file s.env --deny params:read --env HOME -j 3 --unblock all \
+                    --timeout 90s --wait-blocked --strict --no-clean";
+        let typed = request(line);
+        assert_eq!(command_line(&typed), format!("monkeyci-tui build {line}"));
+        let mut with_value = typed;
+        with_value.run.params = vec!["word=swordfish".to_owned()];
+        assert_eq!(
+            command_line(&with_value),
+            format!("monkeyci-tui build {line}")
+        );
+    }
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        let mut odd = request("-d .");
+        odd.run.jobs = vec!["it's here; rm".to_owned(), String::new()];
+        assert_eq!(
+            command_line(&odd),
+            r"monkeyci-tui build -d . --job 'it'\''s here; rm' --job ''"
+        );
+    }
+}
