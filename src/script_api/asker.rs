@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use crate::domain::JobId;
@@ -40,17 +41,17 @@ impl FromRequestParts<Api> for Asker {
         if job.is_some() {
             return Ok(Self { job, is_job: true });
         }
-        let named = parts
-            .headers
-            .get(JOB_HEADER)
-            .and_then(|value| value.to_str().ok())
-            .map(|value| JobId::new(percent_decoded(value)));
-        let job = match (named, api.engine().build().await) {
-            (Some(job), Ok(build)) => build.job(&job).is_some().then_some(job),
-            _ => None,
-        };
+        let job = named_job(api, &parts.headers).await;
         Ok(Self { job, is_job: false })
     }
+}
+
+/// The job for which the script says that it asks, if its build has one of that name.
+pub(super) async fn named_job(api: &Api, headers: &HeaderMap) -> Option<JobId> {
+    let named = headers.get(JOB_HEADER)?.to_str().ok()?;
+    let job = JobId::new(percent_decoded(named));
+    let build = api.engine().build().await.ok()?;
+    build.job(&job).is_some().then_some(job)
 }
 
 /// A header's text, which has anything but plain ASCII percent-encoded.

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use crate::domain::JobId;
 
+use super::asker::named_job;
 use super::{Api, Grant, Scope, TokenError, reply};
 
 /// What a route asks of a token.
@@ -81,7 +82,7 @@ pub(super) async fn pass(
             if refusal != Refusal::Over {
                 let (method, path) = (request.method(), request.uri().path());
                 let path: String = path.chars().take(100).collect();
-                let job = asked_with_a_jobs_token(&api, request.headers());
+                let job = asking_job(&api, request.headers()).await;
                 api.warn_once(job.as_ref(), format!("refused {method} {path}: {refusal}"));
             }
             refuse(refusal)
@@ -106,13 +107,17 @@ fn admit(api: &Api, needs: Needs, headers: &HeaderMap) -> Result<Grant, Refusal>
     }
 }
 
-/// The job whose token a refused request has, so that people see who it was.
-fn asked_with_a_jobs_token(api: &Api, headers: &HeaderMap) -> Option<JobId> {
+/// The job that a refused request comes from, so that people see who it was: the one whose token
+/// it has, or the one that a good token's owner names. What others say counts for nothing.
+async fn asking_job(api: &Api, headers: &HeaderMap) -> Option<JobId> {
     let grant = api
         .keys()
         .verify(api.engine().sid(), &bearer(headers)?)
         .ok()?;
-    grant.job().cloned()
+    match grant.job() {
+        Some(job) => Some(job.clone()),
+        None => named_job(api, headers).await,
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<SecretString> {

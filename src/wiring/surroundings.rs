@@ -87,6 +87,8 @@ pub(super) fn warn_of_readers(path: &Path) -> Option<String> {
 
 /// The scopes of the script's token: all but those that `--deny` names. The error is a sentence.
 pub(super) fn granted(run: &RunArgs) -> Result<Vec<Scope>, String> {
+    // Without them a script could neither tell what it does nor hear what became of its jobs.
+    const VITAL: [Scope; 2] = [Scope::EventsRead, Scope::EventsWrite];
     let mut granted = Scope::script_default().to_vec();
     for name in &run.deny {
         let known = Scope::parse(name).filter(|scope| Scope::script_default().contains(scope));
@@ -100,6 +102,11 @@ pub(super) fn granted(run: &RunArgs) -> Result<Vec<Scope>, String> {
                 all.join(", ")
             ));
         };
+        if VITAL.contains(&denied) {
+            return Err(format!(
+                "a script cannot do without {name:?}: it tells by it what becomes of its jobs"
+            ));
+        }
         granted.retain(|scope| *scope != denied);
     }
     Ok(granted)
@@ -189,6 +196,8 @@ mod tests {
         let few = granted(&run(&["params:read", "secrets:read"])).unwrap();
         assert_eq!(few.len(), Scope::script_default().len() - 2);
         assert!(!few.contains(&Scope::ParamsRead));
+        let error = granted(&run(&["events:write"])).unwrap_err();
+        assert!(error.contains("cannot do without"), "{error}");
         for wrong in ["params", "build:control"] {
             let error = granted(&run(&[wrong])).unwrap_err();
             assert!(error.contains("it has: events:read"), "{error}");

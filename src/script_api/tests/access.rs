@@ -96,6 +96,25 @@ async fn a_refusal_in_a_loop_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_the_action_job_that_asked() {
+    let service = Service::start().await;
+    service.announce(r#"{:id "publish" :type :action}"#).await;
+    let ask = |token: Option<&SecretString>| {
+        let caller = service.caller(token);
+        let request = caller.request(&Method::GET, "/secret/npm");
+        request.header("MonkeyCI-Job", "publish")
+    };
+    let weak = service.token(&[Scope::ParamsRead]);
+    assert_eq!(send(ask(Some(&weak))).await.status(), 403);
+    let refused = service.warning("does not allow secrets:read").await;
+    assert_eq!(refused.job_id, Some(JobId::new("publish")));
+    // Who has no token may name whom it likes.
+    assert_eq!(send(ask(None)).await.status(), 401);
+    let refused = service.warning("a token is needed").await;
+    assert_eq!(refused.job_id, None);
+}
+
+#[tokio::test]
 async fn remarks_caused_by_clients_have_an_end() {
     let service = Service::start().await;
     let caller = service.caller(None);
