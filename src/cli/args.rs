@@ -331,6 +331,10 @@ pub struct ListArgs {
     #[arg(short = 'n', long, default_value_t = 20)]
     pub limit: usize,
 
+    /// Also those that were refused before they began.
+    #[arg(long)]
+    pub all: bool,
+
     /// One JSON object a line.
     #[arg(long)]
     pub json: bool,

@@ -31,4 +31,6 @@ pub use cursor::Cursor;
 pub use error::JournalError;
 pub use file::is_in_use;
 pub use handle::Journal;
-pub use read::{JournalLine, Recovery, UNREADABLE, ends_with_build_end, peek, read_lines};
+pub use read::{
+    JournalLine, Recovery, UNREADABLE, ends_with_build_end, never_began, peek, read_lines,
+};

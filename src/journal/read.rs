@@ -198,6 +198,30 @@ pub fn peek(path: &Path) -> Result<(Sid, Option<Millis>), JournalError> {
     Ok((sid, first.event().ok().and_then(|event| event.time)))
 }
 
+/// True when a build has ended without having begun: it was refused for its options, or its script
+/// cannot be read. No more is looked at than is needed to know.
+pub fn never_began(path: &Path) -> Result<bool, JournalError> {
+    let file = open(path, OpenOptions::new().read(true))?;
+    let mut reader = BufReader::with_capacity(4096, &file);
+    read_header(&mut reader, path)?;
+    let mut bytes = Vec::new();
+    for seq in 1.. {
+        bytes.clear();
+        reader
+            .read_until(b'\n', &mut bytes)
+            .map_err(JournalError::io("read", path))?;
+        let Some(bytes) = bytes.strip_suffix(b"\n") else {
+            break;
+        };
+        match (JournalLine { seq, bytes }).type_name() {
+            Some("build/end") => return Ok(true),
+            Some(name) if name == "build/pending" || name.starts_with("tui/") => {}
+            _ => break,
+        }
+    }
+    Ok(false)
+}
+
 /// True when `build/end` is among the last events. Looks at the end of the file only: a
 /// false answer is to be checked by reading it all.
 pub fn ends_with_build_end(path: &Path) -> bool {

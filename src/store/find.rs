@@ -15,7 +15,7 @@ const MOST_NAMED: usize = 20;
 /// A build as a user names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildSpec {
-    /// `last`: the newest.
+    /// `last`: the newest that has begun.
     Last,
     /// `last-failed`: the newest that ended in an error.
     LastFailed,
@@ -94,7 +94,10 @@ impl History {
 
     fn last(&self) -> Result<(Sid, BuildFolder), FindError> {
         let (entries, unreadable) = self.entries();
-        match (entries.into_iter().next(), unreadable.into_iter().next()) {
+        // When there were attempts only, the newest of them is better than nothing.
+        let begun = entries.iter().position(|entry| !entry.never_began());
+        let last = entries.into_iter().nth(begun.unwrap_or(0));
+        match (last, unreadable.into_iter().next()) {
             (Some(entry), _) => Ok(entry.found()),
             (None, Some(error)) => Err(error.into()),
             (None, None) => Err(FindError::NoBuilds),
@@ -108,6 +111,7 @@ impl History {
         }
         entries
             .into_iter()
+            .filter(|entry| !entry.never_began())
             .find(|entry| {
                 HistoryItem::read(&entry.folder).is_ok_and(|item| item.status == BuildStatus::Error)
             })

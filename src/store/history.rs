@@ -18,6 +18,8 @@ pub struct History {
     builds: PathBuf,
     /// Org and repo, as folder names.
     repo: Option<[String; 2]>,
+    /// Builds that ended before they began are listed too.
+    refused_too: bool,
 }
 
 /// What a list shows of a build.
@@ -72,12 +74,21 @@ pub(super) struct Entry {
     pub(super) folder: BuildFolder,
 }
 
+impl Entry {
+    /// It is an attempt that came to nothing, and no build to go back to. One that cannot be read
+    /// is taken for a build: reading it says why.
+    pub(super) fn never_began(&self) -> bool {
+        journal::never_began(&self.folder.journal).unwrap_or(false)
+    }
+}
+
 impl History {
     /// All recorded builds.
     pub fn new(home: &Home) -> Self {
         Self {
             builds: home.builds(),
             repo: None,
+            refused_too: false,
         }
     }
 
@@ -88,6 +99,13 @@ impl History {
         self
     }
 
+    /// Lists those too that ended before they began: attempts rather than builds.
+    #[must_use]
+    pub fn with_refused(mut self, refused_too: bool) -> Self {
+        self.refused_too = refused_too;
+        self
+    }
+
     /// The newest builds, at most `limit` of them.
     pub fn list(&self, limit: usize) -> Listing {
         let (entries, mut unreadable) = self.entries();
@@ -95,6 +113,9 @@ impl History {
         for entry in entries {
             if items.len() == limit {
                 break;
+            }
+            if !self.refused_too && entry.never_began() {
+                continue;
             }
             match HistoryItem::read(&entry.folder) {
                 Ok(item) => items.push(item),

@@ -62,6 +62,9 @@ impl Inner {
         let mut on_branch = [None, None];
         let mut anywhere = [None, None];
         for entry in older.into_iter().take(FARTHEST) {
+            if entry.never_began() {
+                continue;
+            }
             // One that cannot be read is no help.
             let Ok(item) = HistoryItem::read(&entry.folder) else {
                 continue;
@@ -146,6 +149,16 @@ mod tests {
     use crate::journal::Journal;
 
     fn record(home: &Home, at: i64, branch: &str, status: Option<BuildStatus>) -> Sid {
+        record_with(home, at, branch, [EventKind::BuildStart], status)
+    }
+
+    fn record_with(
+        home: &Home,
+        at: i64,
+        branch: &str,
+        more: impl IntoIterator<Item = EventKind>,
+        status: Option<BuildStatus>,
+    ) -> Sid {
         let (sid, folder) = home.new_build("app", at).unwrap();
         let git = Value::map([("branch", branch.into())]);
         let build = Map::from_iter([(Value::kw("git"), git)]);
@@ -158,6 +171,7 @@ mod tests {
             Event::new(EventKind::BuildPending { build }),
             Event::new(EventKind::Tui(result)),
         ];
+        events.extend(more.into_iter().map(Event::new));
         events.extend(status.map(|status| {
             Event::new(EventKind::BuildEnd {
                 status: Some(status),
@@ -187,6 +201,8 @@ mod tests {
         record(&home, 10, "main", good.clone());
         record(&home, 20, "main", bad.clone());
         record(&home, 30, "work", bad);
+        // Never began.
+        record_with(&home, 35, "main", [], Some(BuildStatus::Error));
         // Still runs, or was cut off.
         record(&home, 40, "main", None);
         let own = record(&home, 50, "main", None);

@@ -234,6 +234,39 @@ fn a_folder_of_builds_that_cannot_be_read_is_said() {
 }
 
 #[test]
+fn an_attempt_that_never_began_is_no_build_to_go_back_to() {
+    let place = place();
+    let refuse = |build: &str, at| {
+        let sid = Sid::new("local", "app", build);
+        let folder = place.home.build(&sid);
+        folder.create().unwrap();
+        let journal = Journal::create(&folder.journal, &sid).unwrap();
+        let build = Map::default();
+        let end = EventKind::BuildEnd {
+            status: Some(BuildStatus::Error),
+            build: None,
+        };
+        let events = [
+            Event::new(EventKind::BuildPending { build }),
+            Event::new(EventKind::Tui(TuiEvent::Warning)).with_message("w"),
+            Event::new(end),
+        ];
+        journal.append(at, events.into()).unwrap();
+    };
+    let listed = |history: History| history.list(9).items.len();
+    refuse("first", 1);
+    assert_eq!(place.found("last"), "local/app/first", "there is no other");
+    place.record("app", "real", 2, BuildStatus::Error);
+    refuse("wrong", 3);
+    for spec in ["last", "last-failed"] {
+        assert_eq!(place.found(spec), "local/app/real");
+    }
+    assert_eq!(place.found("wrong"), "local/app/wrong");
+    assert_eq!(listed(place.history()), 1);
+    assert_eq!(listed(place.history().with_refused(true)), 3);
+}
+
+#[test]
 fn skipping_details_changes_nothing_that_is_listed() {
     let place = place();
     let (sid, journal) = place.begin("app", "b", 10);

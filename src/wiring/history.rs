@@ -20,7 +20,7 @@ use super::local;
 /// `list`.
 pub(super) fn list(home: &Home, args: &ListArgs) -> Result<Exit, UserError> {
     let mut out = io::BufWriter::new(io::stdout());
-    let mut history = History::new(home);
+    let mut history = History::new(home).with_refused(args.all);
     if let Some(repo) = &args.repo {
         history = history.of_repo("local", repo);
     }
