@@ -166,7 +166,11 @@ pub fn ending(job: &JobState) -> Option<String> {
     }
     let reason = job
         .reason()
-        .map(|reason| text::first_line(reason).into_owned());
+        .map(|reason| text::first_line(reason).into_owned())
+        .map(|reason| match job.place() {
+            Some(place) => format!("{reason} ({})", text::clean(place)),
+            None => reason,
+        });
     let command = job.failed_command();
     match &job.status {
         JobStatus::Success => None,

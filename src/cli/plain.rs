@@ -375,7 +375,8 @@ impl<W: Write> PlainReporter<W> {
 /// Why a job ended as it did, in a few words.
 pub fn why(job: &JobState) -> Option<String> {
     if let Some(reason) = job.reason() {
-        return Some(reason.to_owned());
+        let place = job.place().map(|place| format!(" ({place})"));
+        return Some(format!("{reason}{}", place.unwrap_or_default()));
     }
     let exit = job.failed_command()?.exit?;
     Some(format!("exit status {exit}"))

@@ -367,6 +367,11 @@ impl JobState {
             .or(self.message.as_deref())
     }
 
+    /// Where in the script it went wrong, when its script knows: `build.clj:12`.
+    pub fn place(&self) -> Option<&str> {
+        self.result.get_kw("at").and_then(Value::as_str)
+    }
+
     /// How its tests ended, when it has test results.
     pub fn tests(&self) -> Option<TestTotals> {
         self.result

@@ -27,6 +27,7 @@ use crate::ports::{Control, JobOutcome, JobReport};
 use super::closing::{self, Closing};
 use super::filter::Filter;
 use super::orders::{Approvals, BuildSummary, ChildExit, GraphRule, Input, Limits, Output};
+use super::spoken::Spoken;
 use super::stop::StopReason;
 
 /// In milliseconds.
@@ -77,6 +78,7 @@ pub struct Core {
     hurry: bool,
     failure: Option<String>,
     any_job_queued: bool,
+    spoken: Spoken,
     dropped_types: HashSet<Box<str>>,
     long_ids_seen: bool,
     started: Option<Millis>,
@@ -109,6 +111,7 @@ impl Core {
             hurry: false,
             failure: None,
             any_job_queued: false,
+            spoken: Spoken::default(),
             dropped_types: HashSet::new(),
             long_ids_seen: false,
             started: None,
@@ -378,7 +381,11 @@ impl Core {
                 ),
                 _ => (Ok(()), Vec::new()),
             };
+            let spoken = self.spoken.of(&event, |job| self.handed.contains_key(job));
             self.append(now, event);
+            if let Some((job, words)) = spoken {
+                self.out.push(Output::WriteLog(job, words));
+            }
             for (job, fault) in faults {
                 self.warn(now, job, fault);
             }

@@ -15,8 +15,8 @@ use crate::domain::{Event, EventKind, JobId, Millis, Sid};
 use crate::edn::Map;
 use crate::journal::{Journal, JournalError};
 use crate::ports::{
-    BlobKey, BlobStore, Checkout, Clock, Executor, JobReport, JobTokens, ParamSource, Surroundings,
-    chain,
+    BlobKey, BlobStore, Checkout, Clock, Executor, JobReport, JobTokens, LogStream, ParamSource,
+    Surroundings, chain,
 };
 
 use super::child::{ChildCommand, ScriptChild};
@@ -218,6 +218,7 @@ impl Engine {
                         let unit = self.unit(*job, attempt);
                         units.start(unit, &mut tasks);
                     }
+                    Output::WriteLog(job, words) => self.write_log(&job, &words),
                     Output::StopJob(id) => units.stop(&id),
                     Output::KillJob(id) => units.kill(&id),
                     Output::Finish(summary) => return self.finish(summary, tasks).await,
@@ -381,6 +382,19 @@ impl Engine {
                 self.handle.tell_soon(Input::Unprepared(reason));
                 None
             }
+        }
+    }
+
+    /// Writes the whole log of a job that no executor runs.
+    fn write_log(&self, job: &JobId, words: &[(LogStream, String)]) {
+        let written = self.logbook.of_job(job).and_then(|log| {
+            words
+                .iter()
+                .try_for_each(|(stream, text)| log.write(*stream, None, text.as_bytes()))
+        });
+        if let Err(error) = written.and_then(|()| self.logbook.close(job)) {
+            let failed = unwritten(&format!("job {job}"), &error);
+            self.handle.tell_soon(Input::JournalFailed(failed));
         }
     }
 

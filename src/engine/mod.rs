@@ -24,6 +24,7 @@ mod logbook;
 pub mod masks;
 pub mod orders;
 mod source;
+mod spoken;
 mod stop;
 #[cfg(test)]
 mod tests;

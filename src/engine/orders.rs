@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::domain::{BuildStatus, Event, GraphFault, Job, JobGraph, JobId, Sid, TuiEvent};
-use crate::ports::{Control, JobOutcome, JobReport};
+use crate::ports::{Control, JobOutcome, JobReport, LogStream};
 
 use super::stop::StopReason;
 
@@ -69,6 +69,8 @@ pub enum Output {
     StopJob(JobId),
     /// Stop a running job at once.
     KillJob(JobId),
+    /// Write what an action has said as the log of its job.
+    WriteLog(JobId, Vec<(LogStream, String)>),
     /// The build is over; nothing of it runs any more.
     Finish(BuildSummary),
 }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::domain::*;
 use crate::edn::{Map, Value};
-use crate::ports::{Control, JobOutcome, JobReport};
+use crate::ports::{Control, JobOutcome, JobReport, LogStream};
 
 use super::core::Core;
 use super::orders::{Approvals, BuildSummary, ChildExit, Input, Limits, Output};
@@ -158,6 +158,33 @@ fn job(id: &str) -> Job {
     let mut job = Job::new(id);
     job.script = vec!["true".into()];
     job
+}
+
+#[test]
+fn what_an_action_said_is_written_once_and_a_containers_words_are_not() {
+    let mut rig = Rig::running();
+    rig.start(&["in-container"]);
+    let result = Map::from_iter([
+        (Value::kw("output"), "so far".into()),
+        (Value::kw("error"), Value::Str("Kaboom\n".into())),
+    ]);
+    for id in ["action", "in-container", "action"] {
+        let kind = EventKind::JobEnd {
+            status: Some(JobStatus::Failure),
+            result: result.clone(),
+        };
+        rig.give(Input::Posted(vec![Event::of_job(&id.into(), kind)]));
+    }
+    let written: Vec<_> = rig
+        .outputs
+        .iter()
+        .filter(|output| matches!(output, Output::WriteLog(..)))
+        .collect();
+    let words = vec![
+        (LogStream::Out, "so far\n".to_owned()),
+        (LogStream::Err, "Kaboom\n".to_owned()),
+    ];
+    assert_eq!(written, [&Output::WriteLog("action".into(), words)]);
 }
 
 #[test]

@@ -170,7 +170,10 @@ fn build(project: &Project, home: &Path, expected: &Value) -> (Ran, Vec<Value>) 
         args.extend(["--params-file", params.to_str().unwrap()]);
     }
     let ran = run(&args);
-    let events = json_lines(&run(&["show", "last", "--json"]).out);
+    // One that never began is not the last one.
+    let announced = ran.out.lines().find_map(|line| line.split_once("build · "));
+    let sid = announced.map_or("last", |(_, sid)| sid);
+    let events = json_lines(&run(&["show", sid, "--json"]).out);
     (ran, events)
 }
 

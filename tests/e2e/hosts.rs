@@ -603,3 +603,35 @@ fn without_any_clojure_the_build_says_what_to_install() {
     assert!(ran.out.contains("build/pending") && ran.out.contains("build/end"));
     assert!(ran.out.contains("apt-get install"), "{}", ran.out);
 }
+
+#[test]
+fn what_an_action_says_and_throws_is_in_the_log_of_its_job() {
+    if !clojure_is_here("what_an_action_says_and_throws_is_in_the_log_of_its_job") {
+        return;
+    }
+    let script = r#"(require '[monkey.ci.api :as m])
+
+(defn divide [x]
+  (println "divides by" x)
+  (/ 1 x))
+
+[(m/action-job "talks" (fn [_] (println "swordfish is said") nil))
+ (m/action-job "breaks" (fn [_] (divide 0)))]
+"#;
+    let project = Project::empty().file(".monkeyci/build.clj", script);
+    let word = ["--param", "word=swordfish"];
+    let ran = project.build(&word).exits(1);
+    ran.says("Divide by zero (build.clj:5)");
+    let log = |job: &str| project.run(&["logs", "last", job]).exits(0).out;
+    assert_eq!(log("talks"), "*** is said\n");
+    let broken = log("breaks");
+    assert!(broken.starts_with("divides by 0\n"), "{broken}");
+    assert!(
+        broken.contains("ArithmeticException: Divide by zero\n    at build.clj:5"),
+        "{broken}"
+    );
+    project
+        .run(&["show"])
+        .exits(0)
+        .says("Divide by zero (build.clj:5)");
+}

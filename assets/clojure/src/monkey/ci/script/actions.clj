@@ -26,10 +26,11 @@
 
 (defn- failed [ctx e]
   (let [frames (load/script-frames (get-in ctx [:build :script :script-dir] ".") e)]
-    {:status  :failure
-     :message (or (not-empty (ex-message e)) (.getName (class e)))
-     :error   (str/join "\n    at " (cons (str (.getName (class e)) ": " (ex-message e))
-                                          (take 20 frames)))}))
+    (cond-> {:status  :failure
+             :message (or (not-empty (ex-message e)) (.getName (class e)))
+             :error   (str/join "\n    at " (cons (str (.getName (class e)) ": " (ex-message e))
+                                                  (take 20 frames)))}
+      (seq frames) (assoc :at (first frames)))))
 
 (defn- odd-value [x]
   (core/add-warning core/success
