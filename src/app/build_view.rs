@@ -177,11 +177,10 @@ impl BuildView {
         self.build.host.is_some()
     }
 
-    /// True when the build failed before any job ran: what went wrong is in the script's own log.
+    /// True when the build failed before the script had said which jobs it has: what went wrong is
+    /// in the script's own log.
     pub fn script_failed(&self) -> bool {
-        self.has_script()
-            && self.build.status == BuildStatus::Error
-            && self.build.jobs().iter().all(|job| job.start_time.is_none())
+        self.has_script() && self.build.status == BuildStatus::Error && !self.build.script_loaded
     }
 
     /// The row of the first job in the list of jobs.

@@ -678,15 +678,18 @@ pub fn load_error(size: (u16, u16)) -> Stage {
     }));
     stage.wait(300);
     stage.script_writes("loading");
-    let why = "Unable to resolve symbol: undefined-thing in this context (build.clj:5)";
-    stage.script_writes(&format!("!{why}"));
-    stage.tell(
-        Event::new(EventKind::BuildEnd {
-            status: Some(BuildStatus::Error),
-            build: None,
-        })
-        .with_message(why),
-    );
+    let why = "build.clj:5:2: Unable to resolve symbol: actoin-job in this context\n   |\n \
+               5 | (actoin-job \"test\" run-tests)\n   |  ^\ndid you mean action-job?";
+    for line in why.lines() {
+        stage.script_writes(&format!("!{line}"));
+    }
+    let status = Some(BuildStatus::Error);
+    let told = EventKind::ScriptEnd {
+        status: status.clone(),
+    };
+    stage.tell(Event::new(told).with_message(why));
+    let build = None;
+    stage.tell(Event::new(EventKind::BuildEnd { status, build }).with_message(why));
     stage
 }
 

@@ -1,12 +1,13 @@
 //! The script's own row and log.
 
-use crate::domain::{Event, EventKind, Job, LogId};
+use crate::domain::{BuildStatus, Event, EventKind, Job, JobStatus, LogId};
 use crate::ports::SourceItem;
 
 use super::build_view::Selected;
 use super::fixtures::{self, Stage, sid};
 use super::msg::{Effect, Msg};
 use super::state::MainView;
+use super::why;
 
 const SIZE: (u16, u16) = (100, 30);
 
@@ -83,11 +84,20 @@ fn a_load_error_selects_the_script_and_shows_where_it_is() {
     assert_eq!(stage.state.main_view(), MainView::Log);
     let shown = lines_in_sight(&stage);
     assert!(
-        shown.iter().any(|line| line.ends_with("(build.clj:5)")),
+        shown.iter().any(|line| line.starts_with("build.clj:5:2: ")),
         "{shown:?}"
     );
     let log = stage.state.log().unwrap();
-    assert!(log.outline.remarks().concat().contains("build.clj:5"));
+    assert_eq!(log.outline.remarks().concat(), "", "it is in the log");
+}
+
+#[test]
+fn a_script_that_was_read_has_done_its_part_however_its_jobs_end() {
+    let mut stage = fixtures::failed(SIZE);
+    let status = Some(BuildStatus::Error);
+    stage.tell(Event::new(EventKind::ScriptEnd { status }));
+    let build = &stage.state.view().build;
+    assert_eq!(why::script_status(build), JobStatus::Success);
 }
 
 #[test]

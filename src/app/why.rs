@@ -50,10 +50,7 @@ pub fn why(build: &Build, job: &JobState) -> Option<Why> {
         JobStatus::Blocked => Why::Blocked,
         JobStatus::Queued => Why::Queued,
         JobStatus::Initializing => Why::Prepared,
-        JobStatus::Skipped if job.start_time.is_none() => match blame(build, job) {
-            Some(id) => Why::Because(id),
-            None => Why::NotRun,
-        },
+        JobStatus::Skipped if job.start_time.is_none() => blame(build, job).unwrap_or(Why::NotRun),
         _ => return None,
     })
 }
@@ -63,18 +60,18 @@ fn missing(build: &Build, job: &JobState) -> Option<JobId> {
     dependencies.find(|id| build.job(id).is_none()).cloned()
 }
 
-/// The job that a skipped one was skipped for: the nearest failed, canceled or missing one among
-/// what it needs.
-fn blame(build: &Build, job: &JobState) -> Option<JobId> {
+/// What a job was skipped for: the nearest failed or canceled one among what it needs, or one that
+/// does not exist, or one that never ran either.
+fn blame(build: &Build, job: &JobState) -> Option<Why> {
     let mut todo: Vec<&JobId> = job.job.dependencies.iter().collect();
     let mut at = 0;
     while let Some(&id) = todo.get(at) {
         at += 1;
         let Some(other) = build.job(id) else {
-            return Some(id.clone());
+            continue;
         };
         if other.status.is_failed() || other.status == JobStatus::Canceled {
-            return Some(id.clone());
+            return Some(Why::Because(id.clone()));
         }
         if other.status == JobStatus::Skipped {
             for next in &other.job.dependencies {
@@ -84,7 +81,16 @@ fn blame(build: &Build, job: &JobState) -> Option<JobId> {
             }
         }
     }
-    None
+    if let Some(missing) = missing(build, job) {
+        return Some(Why::Missing(missing));
+    }
+    let never_ran = |id: &&JobId| {
+        (build.job(id))
+            .is_some_and(|other| other.status == JobStatus::Skipped && other.start_time.is_none())
+    };
+    let mut dependencies = job.job.dependencies.iter();
+    let other = dependencies.find(never_ran).filter(|_| !build.canceled)?;
+    Some(Why::Because(other.clone()))
 }
 
 impl Why {
@@ -111,6 +117,7 @@ impl Why {
             Self::Prepared => "is being prepared".to_owned(),
             Self::Because(id) => match of.job(id).map(|job| &job.status) {
                 Some(JobStatus::Canceled) => format!("skipped: {id} was canceled"),
+                Some(JobStatus::Skipped) => format!("skipped: {id} never ran"),
                 Some(_) => format!("skipped: {id} failed"),
                 None => format!("skipped: {id} does not exist"),
             },
@@ -120,11 +127,14 @@ impl Why {
     }
 }
 
-/// Where the script stands, in the words of jobs. Of a script that did not tell its end, the build
-/// does.
+/// Where the script stands, in the words of jobs. One that has said which jobs it has, and told its
+/// end, has done its part, however the jobs ended. Of one that did not tell its end the build does.
 pub fn script_status(build: &Build) -> JobStatus {
     match build.script_status.as_ref().unwrap_or(&build.status) {
         _ if build.is_over() && build.canceled => JobStatus::Canceled,
+        BuildStatus::Error if build.script_loaded && build.script_status.is_some() => {
+            JobStatus::Success
+        }
         BuildStatus::Success => JobStatus::Success,
         BuildStatus::Error => JobStatus::Error,
         BuildStatus::Canceled => JobStatus::Canceled,
@@ -140,12 +150,15 @@ pub fn script_elapsed(build: &Build, until: Millis) -> Option<Millis> {
     Some(end.saturating_sub(build.script_start?).max(0))
 }
 
-/// What stands below the script's log: why the build failed, when no job is to blame.
+/// What stands below the script's log: why it failed, when that is not in its log already.
 pub fn script_remarks(build: &Build) -> Vec<String> {
-    if build.status != BuildStatus::Error || !build.failed_jobs().is_empty() {
+    if script_status(build) != JobStatus::Error {
         return Vec::new();
     }
     let message = build.message.as_deref().unwrap_or("the script failed");
+    if build.load_error.as_deref() == Some(message) {
+        return Vec::new();
+    }
     message
         .lines()
         .map(|line| text::clean(line).into_owned())
@@ -318,6 +331,19 @@ mod tests {
         for id in ["a", "b"] {
             end(&mut build, id, JobStatus::Skipped);
         }
-        assert_eq!(said(&build, "a"), "skipped");
+        assert_eq!(said(&build, "a"), "skipped: b never ran");
+    }
+
+    #[test]
+    fn only_the_job_that_names_a_missing_one_says_so() {
+        let mut build = build(&[job("a", &["b"]), job("b", &["nope"])]);
+        for id in ["a", "b"] {
+            end(&mut build, id, JobStatus::Skipped);
+        }
+        assert_eq!(said(&build, "a"), "skipped: b never ran");
+        assert_eq!(
+            said(&build, "b"),
+            "never runs: it needs nope, which does not exist"
+        );
     }
 }

@@ -296,8 +296,10 @@ impl<W: Write> PlainReporter<W> {
             text.push_str(&format!(" · {first}"));
         }
         self.say(at, "build", mark, &text)?;
+        // What the script said of itself was printed with its log.
+        let told = self.build.load_error.as_ref() == Some(&message);
         // A place in a file comes with its line and a caret below it: as they stand.
-        for line in lines {
+        for line in lines.filter(|_| !told) {
             writeln!(self.out, "{}", clean_lines(line))?;
         }
         self.out.flush()

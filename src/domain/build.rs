@@ -37,6 +37,10 @@ pub struct Build {
     pub script_start: Option<Millis>,
     /// When it ended.
     pub script_end: Option<Millis>,
+    /// The script said which jobs it has.
+    pub script_loaded: bool,
+    /// What a script that could not be loaded said of it, on as many lines as it took.
+    pub load_error: Option<String>,
     /// What the script said of its own end.
     pub script_status: Option<BuildStatus>,
     /// What a user should know that is no failure.

@@ -77,11 +77,15 @@ impl Build {
             }
             EventKind::ScriptStart { jobs } => {
                 earliest(&mut self.script_start, at);
+                self.script_loaded = true;
                 self.define(jobs);
             }
             EventKind::ScriptEnd { status } => {
                 self.script_status.clone_from(status);
                 self.script_end = self.script_end.or(at);
+                if !self.script_loaded {
+                    self.load_error.clone_from(&event.message);
+                }
                 if let (Some(message), None) = (&event.message, &self.message) {
                     self.message = Some(message.clone());
                 }

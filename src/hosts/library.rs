@@ -45,6 +45,7 @@ const FILES: &[File] = &[
     file!("src/monkey/ci/script/load.clj"),
     file!("src/monkey/ci/script/main.clj"),
     file!("src/monkey/ci/script/process.clj"),
+    file!("src/monkey/ci/script/report.clj"),
     file!("src/monkey/ci/script/scheduler.clj"),
     file!("src/monkey/ci/script/tee.clj"),
     file!("src/monkey/ci/test.clj"),

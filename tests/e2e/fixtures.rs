@@ -172,7 +172,9 @@ fn build(project: &Project, home: &Path, expected: &Value) -> (Ran, Vec<Value>) 
     let ran = run(&args);
     // One that never began is not the last one.
     let announced = ran.out.lines().find_map(|line| line.split_once("build · "));
-    let sid = announced.map_or("last", |(_, sid)| sid);
+    let sid = announced
+        .and_then(|(_, rest)| rest.split(" · ").next())
+        .unwrap_or("last");
     let events = json_lines(&run(&["show", sid, "--json"]).out);
     (ran, events)
 }

@@ -10,6 +10,7 @@
             [monkey.ci.script.events :as events]
             [monkey.ci.script.http :as http]
             [monkey.ci.script.load :as load]
+            [monkey.ci.script.report :as report]
             [monkey.ci.script.scheduler :as scheduler])
   (:import (java.util.concurrent LinkedBlockingQueue TimeUnit)))
 
@@ -206,7 +207,7 @@
   (binding [*out* *err*]
     (doseq [frame (take 8 (rest (load/script-frames script-dir e)))]
       (println "    at" frame))
-    (println (load/explain script-dir e))))
+    (println (report/report script-dir e))))
 
 (defn- load-script [{:keys [script-dir base]} config]
   (load/load-jobs {:script-dir script-dir
@@ -234,7 +235,7 @@
                     (catch Throwable e
                       (complain run e)
                       (tell run :script/end {:status  :error
-                                             :message (load/explain script-dir e)})
+                                             :message (report/report script-dir e)})
                       nil))]
           (if all (run-jobs! run all) :error))
         (finally

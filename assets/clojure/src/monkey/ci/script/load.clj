@@ -24,8 +24,8 @@
                 :when (str/ends-with? (.getName file) ".clj")]
             [(.getName file) (str (.relativize root (.toPath file)))]))))
 
-(defn script-frames
-  "Where in the script's own files an exception comes from, innermost first: texts `build.clj:12`."
+(defn- frames
+  "Where in the script's own files an exception comes from, innermost first."
   [script-dir ^Throwable e]
   (let [files (script-files script-dir)]
     (distinct
@@ -33,19 +33,29 @@
            ^StackTraceElement frame (.getStackTrace ^Throwable cause)
            :let [file (get files (.getFileName frame))]
            :when (and file (pos? (.getLineNumber frame)))]
-       (str file ":" (.getLineNumber frame))))))
+       {:file file :line (.getLineNumber frame)}))))
+
+(defn- text-of [{:keys [file line column]}]
+  (str/join ":" (remove nil? [file line column])))
+
+(defn script-frames
+  "Where in the script's own files an exception comes from, innermost first: texts `build.clj:12`."
+  [script-dir e]
+  (map text-of (frames script-dir e)))
 
 (defn- told-place
   "Where the compiler (or babashka's interpreter) says that an exception comes from."
   [script-dir e]
   (let [files (script-files script-dir)]
     (some (fn [cause]
-            (let [{:clojure.error/keys [source line] :as data} (ex-data cause)
+            (let [{:clojure.error/keys [source line column] :as data} (ex-data cause)
                   source (or source (:file data))
                   line   (or line (:line data))
+                  column (or column (:column data))
                   file   (some->> source str io/file .getName (get files))]
               (when (and file (integer? line))
-                (str file ":" line))))
+                (cond-> {:file file :line line}
+                  (and (integer? column) (pos? column)) (assoc :column column)))))
           (causes e))))
 
 (defn- executing?
@@ -53,12 +63,18 @@
   [e]
   (contains? #{nil :execution} (some (comp :clojure.error/phase ex-data) (causes e))))
 
+(defn whereabouts
+  "Where in the script an exception comes from, as a map with `:file`, `:line` and, if it is known,
+  `:column`; nil when nobody knows."
+  [script-dir e]
+  (let [frame (first (frames script-dir e))
+        told  (told-place script-dir e)]
+    (if (executing? e) (or frame told) (or told frame))))
+
 (defn place
   "Where in the script an exception comes from, as `build.clj:12`; nil when nobody knows."
   [script-dir e]
-  (let [frame (first (script-frames script-dir e))
-        told  (told-place script-dir e)]
-    (if (executing? e) (or frame told) (or told frame))))
+  (some-> (whereabouts script-dir e) (dissoc :column) text-of))
 
 (defn reason
   "What went wrong, in one line."
