@@ -36,25 +36,31 @@ pub enum GraphFault {
     Cycle(Vec<JobId>),
 }
 
-impl fmt::Display for GraphFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl GraphFault {
+    /// What is wrong, without what comes of it.
+    pub fn what(&self) -> String {
         match self {
-            Self::Duplicate(id) => write!(f, "two jobs have the id \"{id}\"; the last one counts"),
-            Self::Missing { job, dependency } => write!(
-                f,
-                "job \"{job}\" depends on \"{dependency}\", which does not exist, so it never runs"
-            ),
+            Self::Duplicate(id) => format!("two jobs have the id \"{id}\""),
+            Self::Missing { job, dependency } => {
+                format!("job \"{job}\" depends on \"{dependency}\", which does not exist")
+            }
             Self::Cycle(ids) => {
-                f.write_str("these jobs wait for each other and never run: ")?;
-                for id in ids {
-                    write!(f, "{id} → ")?;
-                }
-                match ids.first() {
-                    Some(first) => write!(f, "{first}"),
-                    None => Ok(()),
-                }
+                let circle = ids.iter().chain(ids.first()).map(JobId::as_str);
+                let circle: Vec<&str> = circle.collect();
+                format!("these jobs wait for each other: {}", circle.join(" → "))
             }
         }
+    }
+}
+
+impl fmt::Display for GraphFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let so = match self {
+            Self::Duplicate(_) => "; the last one counts",
+            Self::Missing { .. } => ", so it never runs",
+            Self::Cycle(_) => ", so none of them runs",
+        };
+        write!(f, "{}{so}", self.what())
     }
 }
 

@@ -318,7 +318,7 @@ fn cycles_and_missing_dependencies_are_named_with_their_place() {
         said,
         [
             "job \"d\" depends on \"nowhere\", which does not exist, so it never runs",
-            "these jobs wait for each other and never run: a → b → c → a",
+            "these jobs wait for each other: a → b → c → a, so none of them runs",
         ]
     );
 }

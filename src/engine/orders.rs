@@ -144,7 +144,7 @@ impl GraphRule {
             .faults()
             .iter()
             .take(MOST_FAULTS)
-            .map(ToString::to_string)
+            .map(GraphFault::what)
             .collect();
         if faults.is_empty() {
             return Ok(());

@@ -49,6 +49,9 @@ const TABLE: &[(&str, At)] = &[
     ("CMake Error", At::Any),
     ("* What went wrong:", At::Any),
     ("e: file:", At::Start),
+    ("Unable to resolve symbol:", At::Any),
+    ("No such var:", At::Any),
+    ("Syntax error ", At::Start),
     // Test runners.
     ("FAILED", At::Word),
     ("FAIL", At::Start),
@@ -183,6 +186,8 @@ mod tests {
             "fatal: not a git repository",
             "make: *** [Makefile:3: all] Error 2",
             "[ERROR] Failed to execute goal",
+            "build.clj:4:2: Unable to resolve symbol: actoin-job in this context",
+            "Syntax error compiling at (build.clj:4:2).",
             "sh: 1: foo: command not found",
             "2024-01-01T00:00:00Z ERROR request failed",
             "test result: FAILED. 3 passed; 1 failed",

@@ -47,13 +47,27 @@ pub struct Script {
 pub struct ScriptFault {
     /// The definition of the (first) job it is about.
     pub place: Place,
+    /// The definition before it, of two that have one id.
+    pub before: Option<Place>,
     /// What is wrong.
     pub fault: GraphFault,
 }
 
+impl ScriptFault {
+    /// What is wrong and where, without what comes of it.
+    pub fn what(&self) -> String {
+        let before = self.before.as_ref();
+        let before = before.map(|place| format!(" (the other one: {place})"));
+        let before = before.unwrap_or_default();
+        format!("{}: {}{before}", self.place, self.fault.what())
+    }
+}
+
 impl fmt::Display for ScriptFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.fault)
+        let whole = self.fault.to_string();
+        let so = whole.strip_prefix(&self.fault.what()).unwrap_or_default();
+        write!(f, "{}{so}", self.what())
     }
 }
 
@@ -157,8 +171,16 @@ fn faults(script: &Script) -> Vec<ScriptFault> {
         .faults()
         .iter()
         .filter_map(|fault| {
+            let at = place_of(fault)?;
+            let before = match fault {
+                GraphFault::Duplicate(id) => {
+                    script.jobs[..at].iter().rposition(|job| job.id == *id)
+                }
+                _ => None,
+            };
             Some(ScriptFault {
-                place: script.places.get(place_of(fault)?)?.clone(),
+                place: script.places.get(at)?.clone(),
+                before: before.and_then(|at| script.places.get(at).cloned()),
                 fault: fault.clone(),
             })
         })

@@ -289,9 +289,9 @@ fn faults_in_the_dependencies_have_places() {
     assert_eq!(
         told,
         [
-            "build.yaml:2:3: two jobs have the id \"a\"; the last one counts",
+            "build.yaml:2:3: two jobs have the id \"a\" (the other one: build.yaml:1:3); the last one counts",
             "build.yaml:3:3: job \"b\" depends on \"gone\", which does not exist, so it never runs",
-            "build.yaml:4:3: these jobs wait for each other and never run: c → d → c",
+            "build.yaml:4:3: these jobs wait for each other: c → d → c, so none of them runs",
         ]
     );
 }

@@ -10,7 +10,7 @@ use crate::engine::ChildCommand;
 use crate::hosts::{
     self, Chosen, Host, HostChild, Launch, Orders, Runner, ScriptFiles, Tools, Wish,
 };
-use crate::script::{self, Script};
+use crate::script::{self, Script, ScriptFault};
 
 use super::error::{Exit, UserError};
 
@@ -41,6 +41,7 @@ pub(super) fn prepare(dir: &Path, run: &RunArgs) -> Result<Prepared, String> {
         check_names(&script, run)?;
         let faults: Vec<String> = script.faults.iter().map(ToString::to_string).collect();
         if run.strict && !faults.is_empty() {
+            let faults: Vec<String> = script.faults.iter().map(ScriptFault::what).collect();
             return Err(format!("refused with --strict: {}", faults.join("; ")));
         }
         faults
