@@ -189,7 +189,7 @@ const FIND: &[Context] = &[
     Context::Results,
     Context::Events,
 ];
-const COPY: &[Context] = &[Context::Log, Context::Events];
+const COPY: &[Context] = &[Context::Log, Context::Events, Context::Results];
 const ALWAYS: &[Context] = &[Context::Always];
 const QUESTION: &[Context] = &[Context::Question];
 
@@ -232,7 +232,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::Wrap, "wrap", "wrap", "wrap long lines, or cut them", &["w"], READ, Group::Show),
     row(Action::Times, "times", "times", "times of lines: off, clock, since the job's start", &["t"], READ, Group::Show),
 
-    row(Action::CopyLine, "copy-line", "copy", "copy the marked line, or the screen; an event as EDN", &["y"], COPY, Group::TakeOut),
+    row(Action::CopyLine, "copy-line", "copy", "copy the marked line or the screen, an event, a result", &["y"], COPY, Group::TakeOut),
     row(Action::CopyLog, "copy-log", "copy all", "copy the whole log", &["Y"], LOG, Group::TakeOut),
     row(Action::Save, "save", "save", "save the artifact, the result or the log to a file", &["ctrl-s"], GLOBAL, Group::TakeOut),
 

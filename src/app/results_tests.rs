@@ -62,6 +62,22 @@ fn results_and_reads_are_listed_and_the_selected_value_is_shown() {
 }
 
 #[test]
+fn a_result_is_copied_as_it_is_shown() {
+    let mut stage = fixtures::with_results(SIZE);
+    stage.press("g 6 j y");
+    let copied = stage.effects.pop();
+    let Some(Effect::Copy(text)) = copied else {
+        panic!("{copied:?}");
+    };
+    assert!(
+        text.starts_with("some words\n") && !text.contains('\x1b'),
+        "{text}"
+    );
+    stage.press("j j y");
+    assert!(!matches!(stage.effects.pop(), Some(Effect::Copy(_))));
+}
+
+#[test]
 fn a_job_lists_its_own_only() {
     let mut stage = fixtures::with_results(SIZE);
     stage.press("G 6");

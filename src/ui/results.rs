@@ -31,6 +31,9 @@ impl Ui {
                 (Selected::Job(_), _) => {
                     "this job has neither stored a result nor read a secret; those of others: the build's row"
                 }
+                (Selected::Script, _) => {
+                    "the script itself has neither stored a result nor read a secret; its jobs' are on the build's row"
+                }
                 (_, true) => "nothing was stored by name, and nothing was read",
                 (_, false) => "nothing was stored by name or read yet",
             };

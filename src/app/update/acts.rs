@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::app::action::Action;
 use crate::app::build_view::Selected;
+use crate::app::doc::DocLine;
 use crate::app::layout::Pane;
 use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
 use crate::app::results::{self, ResultRow};
@@ -296,6 +297,10 @@ fn copy_line(state: &mut State, effects: &mut Vec<Effect>) {
         copy_event(state, effects);
         return;
     }
+    if find::in_results(state) {
+        copy_result(state, effects);
+        return;
+    }
     if !has_log(state) {
         return;
     }
@@ -328,6 +333,23 @@ fn copy_event(state: &mut State, effects: &mut Vec<Effect>) {
     let (seq, line) = (event.seq, wire::write_event(event));
     say(state, format!("event {seq} sent to the clipboard, as EDN"));
     effects.push(Effect::Copy(line));
+}
+
+/// Copies the result that is looked at, as it is shown.
+fn copy_result(state: &mut State, effects: &mut Vec<Effect>) {
+    let view = state.view();
+    let rows = results::rows(view);
+    let selected = rows.get(view.results.selected(rows.len()));
+    // What was read is not kept: of it there is nothing to copy.
+    let value = view.results.value.as_ref();
+    let value = value.filter(|value| match selected {
+        Some(ResultRow::Stored(result)) => result.name == value.name,
+        _ => false,
+    });
+    let lines = value.and_then(|value| value.page.as_ref());
+    let lines = lines.map(|page| page.lines.iter().map(DocLine::text).collect());
+    let lines: Vec<String> = lines.unwrap_or_default();
+    copy(state, lines.join("\n"), effects);
 }
 
 /// Puts a text into the clipboard and says so.
