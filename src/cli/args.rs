@@ -74,6 +74,13 @@ pub enum Command {
         #[arg(value_enum, default_value_t)]
         api: DescribedApi,
     },
+    /// Print where the script library for Clojure is, for unit tests of scripts and for editors
+    /// (`help testing`). It is written there if it has to be.
+    Library {
+        /// What of it.
+        #[arg(value_enum, default_value_t)]
+        part: LibraryPart,
+    },
     /// Run a build script: the child process of a build. Reads its orders from stdin.
     #[command(hide = true)]
     ScriptHost,
@@ -97,6 +104,16 @@ pub enum DescribedApi {
     /// What build scripts, their jobs and watchers talk to.
     #[default]
     Script,
+}
+
+/// What of the script library is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LibraryPart {
+    /// The folder that belongs on a class path.
+    #[default]
+    Path,
+    /// The folder with its `deps.edn`, for `:local/root`.
+    Root,
 }
 
 /// How to show a build.

@@ -10,6 +10,6 @@ pub mod plain;
 
 pub use args::{
     Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs,
-    ListArgs, LogsArgs, Output, RunArgs, RunnerChoice, ShowArgs, UnblockArgs,
+    LibraryPart, ListArgs, LogsArgs, Output, RunArgs, RunnerChoice, ShowArgs, UnblockArgs,
 };
 pub use clean::{clean, clean_lines};

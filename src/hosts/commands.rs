@@ -14,7 +14,7 @@ use super::config::{config, text};
 use super::leftovers::Leftovers;
 use super::merge::{Own, merge, read};
 use super::tools::{PlainClojure, Tools};
-use super::{Host, HostError, Launch, library};
+use super::{Host, HostError, Launch};
 
 /// What a Clojure host has to do, and where.
 #[derive(Clone)]
@@ -250,10 +250,7 @@ impl Orders<'_> {
 
     /// The folder of the script library.
     fn library(&self) -> Result<PathBuf, HostError> {
-        match &self.tools.library {
-            Some(folder) => Ok(folder.clone()),
-            None => library::extract(self.cache),
-        }
+        self.tools.script_library(self.cache)
     }
 
     fn command(

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::domain::JobKind;
+use crate::hosts::library;
 use crate::hosts::tools::Java;
 
 use super::*;

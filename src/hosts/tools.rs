@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::HostError;
 use super::run::run;
+use super::{HostError, library};
 
 /// Oldest Java that our script library runs on: its sockets came with 16, and 17 is the
 /// first version after it that is kept up.
@@ -91,6 +91,15 @@ impl Tools {
     pub(super) fn clojure_config(&self) -> Option<PathBuf> {
         let own = || Some(self.home.as_ref()?.join(".clojure"));
         self.config.clone().or_else(own)
+    }
+
+    /// The folder of the script library: the one that is named, else ours, which is written to
+    /// the cache if it has to be. Its sources are in `src`.
+    pub fn script_library(&self, cache: &Path) -> Result<PathBuf, HostError> {
+        match &self.library {
+            Some(folder) => Ok(folder.clone()),
+            None => library::extract(cache),
+        }
     }
 
     /// A program on the `PATH`.

@@ -117,6 +117,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
         Some(Command::Keys) => pages::keys(),
         Some(Command::Help { topic }) => pages::help(topic.as_deref()),
         Some(Command::Openapi { api }) => pages::openapi(api),
+        Some(Command::Library { part }) => pages::library(&home()?, part),
         Some(Command::ScriptHost) => Ok(script_host()),
         Some(Command::LaunchClojure(args)) => Ok(host::launch(args)),
         Some(Command::Screenshots { from, dir }) => screenshots::draw(&from, &dir),

@@ -1,8 +1,10 @@
-//! The pages that are inside the program.
+//! The pages that are inside the program, and what else it prints of itself.
 
 use std::io::Write;
 
-use crate::cli::DescribedApi;
+use crate::cli::{DescribedApi, LibraryPart};
+use crate::hosts::Tools;
+use crate::store::Home;
 
 use super::error::{Exit, UserError};
 
@@ -21,6 +23,7 @@ const PAGES: &[(&str, &str)] = &[
     ("protocol", include_str!("../../assets/docs/protocol.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
     ("security", include_str!("../../assets/docs/security.md")),
+    ("testing", include_str!("../../assets/docs/testing.md")),
     (
         "troubleshooting",
         include_str!("../../assets/docs/troubleshooting.md"),
@@ -48,12 +51,12 @@ pub(super) fn help(topic: Option<&str>) -> Result<Exit, UserError> {
             }
         },
     };
-    print(&text)
+    print(text)
 }
 
 /// `keys`.
 pub(super) fn keys() -> Result<Exit, UserError> {
-    print(&crate::app::help::markdown(&crate::app::Bindings::default()))
+    print(crate::app::help::markdown(&crate::app::Bindings::default()))
 }
 
 /// `openapi`.
@@ -61,12 +64,32 @@ pub(super) fn openapi(api: DescribedApi) -> Result<Exit, UserError> {
     let document = match api {
         DescribedApi::Script => crate::script_api::openapi(),
     };
-    print(&format!("{document:#}\n"))
+    print(format!("{document:#}\n"))
 }
 
-fn print(text: &str) -> Result<Exit, UserError> {
+/// `library`.
+pub(super) fn library(home: &Home, part: LibraryPart) -> Result<Exit, UserError> {
+    let root = Tools::from_env()
+        .script_library(home.cache())
+        .map_err(|error| UserError::of(&error))?;
+    let path = match part {
+        LibraryPart::Root => root,
+        LibraryPart::Path if root.to_string_lossy().contains(':') => {
+            let place = root.display();
+            let message = format!("{place} has a colon, which Java cannot have in its class path");
+            return Err(UserError::new(message)
+                .hint("MONKEYCI_TUI_HOME moves it, and every other folder, to another place"));
+        }
+        LibraryPart::Path => root.join("src"),
+    };
+    let mut line = path.into_os_string().into_encoded_bytes();
+    line.push(b'\n');
+    print(line)
+}
+
+fn print(text: impl AsRef<[u8]>) -> Result<Exit, UserError> {
     let mut out = std::io::stdout().lock();
-    super::history::quiet(out.write_all(text.as_bytes()))?;
+    super::history::quiet(out.write_all(text.as_ref()))?;
     Ok(Exit::Success)
 }
 

@@ -18,3 +18,4 @@ mod real_library;
 mod screen;
 mod scripts;
 mod terminal;
+mod unit_tests;
