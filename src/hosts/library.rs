@@ -49,6 +49,7 @@ const FILES: &[File] = &[
     file!("src/monkey/ci/script/scheduler.clj"),
     file!("src/monkey/ci/script/tee.clj"),
     file!("src/monkey/ci/test.clj"),
+    file!("src/monkey/ci/test/runner.clj"),
     file!("src/monkey/ci/time.clj"),
     file!("src/monkey/ci/xml.clj"),
 ];

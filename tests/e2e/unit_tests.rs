@@ -75,12 +75,12 @@ fn runs_the_tests(project: Project, line: &str, path: &str) {
     let test = project.dir().join(".monkeyci/test/build_test.clj");
     let broken = std::fs::read_to_string(&test)
         .unwrap()
-        .replace("\"as me\\n\"", "\"as you\\n\"");
+        .replace("published as me", "published as you");
     let project = project.file(".monkeyci/test/build_test.clj", &broken);
     run(&project, line, path)
         .exits(1)
         .says("1 failures, 0 errors.")
-        .says("as you");
+        .says("published as you");
 }
 
 fn path() -> String {
@@ -102,15 +102,21 @@ fn the_script_of_the_page_is_a_build() {
     if !clojure_is_here("the_script_of_the_page_is_a_build") {
         return;
     }
-    let project = project().file("test.sh", "#!/bin/sh\necho tested\n");
+    let project = project()
+        .file("app.js", "0123456789")
+        .file("test.sh", "#!/bin/sh\necho tested\n");
     let program = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(project.dir().join("test.sh"), program).unwrap();
+    let secrets = project.dir().join("../secrets.env");
+    std::fs::write(&secrets, "npm-token=x\n").unwrap();
+    let secrets = secrets.display().to_string();
+    let args = ["--runner", "clj", "--param", "user=me", "--secrets-file"];
     project
-        .build(&["--runner", "clj", "--param", "user=me"])
+        .build(&[&args[..], &[&secrets]].concat())
         .exits(0)
         .says("│ tested")
-        .says("│ as me");
-    let ended = ["publish", "test"].map(|id| status(id, "success"));
+        .says("│ published as me");
+    let ended = ["publish", "size", "test"].map(|id| status(id, "success"));
     assert_eq!(project.jobs(), ended);
 }
 

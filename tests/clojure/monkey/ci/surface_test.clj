@@ -436,6 +436,12 @@
     with-tmp-dir          (let [kept (mt/with-tmp-dir dir (spit (str dir "/x") "x") dir)]
                             (not (.exists (io/file kept))))
     with-build-params     (mt/with-build-params {"a" "b"} (= {"a" "b"} (m/build-params mt/test-ctx)))
+    with-secrets          (mt/with-secrets {"a" "b"} (= ["b" nil] (map #(m/secret mt/test-ctx %) ["a" "c"])))
+    with-results          (mt/with-results {"a" {:n 1}}
+                            (m/save-result mt/test-ctx "b" 2)
+                            (= [{:n 1} 2 nil] (map #(m/result mt/test-ctx %) ["a" "b" "c"])))
+    with-results-of       (mt/with-results-of :previous {"a" 1}
+                            (= [1 nil] (map #(m/result mt/test-ctx "a" {:of %}) [:previous :this])))
     resolve-jobs          (= ["a" "c"] (map :id (mt/resolve-jobs [action [nil (constantly container)]] mt/test-ctx)))
     execute-job           (= {:status :success} (mt/execute-job action mt/test-ctx))
     action-job?           (mt/action-job? action)

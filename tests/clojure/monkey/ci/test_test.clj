@@ -16,6 +16,7 @@
     (is (= {} (m/build-params sut/test-ctx)))
     (is (nil? (m/get-artifact sut/test-ctx (m/artifact "a" "b"))))
     (is (nil? (m/result sut/test-ctx "coverage")))
+    (is (nil? (m/secret sut/test-ctx "npm-token")))
     (is (nil? (m/get-job sut/test-ctx "other")))
     (is (thrown-with-msg? clojure.lang.ExceptionInfo #"there is no runner in a test"
                           (m/save-result sut/test-ctx "a" 1)))))
@@ -114,6 +115,70 @@
     (is (= {:status :success :message "me"}
            (run-action (fn [ctx] (m/with-message m/success (get (m/build-params ctx) "user")))))))
   (is (= {} (m/build-params sut/test-ctx))))
+
+(deftest secrets-can-be-given
+  (sut/with-secrets {"npm" "s3cret" :other "x"}
+    (are [value ctx secret-name] (= value (m/secret ctx secret-name))
+      "s3cret" sut/test-ctx "npm"
+      "s3cret" {} "npm"
+      "s3cret" sut/test-ctx :npm
+      "x" sut/test-ctx "other"
+      nil sut/test-ctx "unknown"
+      nil {} "unknown")
+    (testing "an action gets them"
+      (is (= {:status :success :message "s3cret"}
+             (run-action (fn [ctx] (m/with-message m/success (m/secret ctx "npm")))))))
+    (testing "the innermost are all that there are"
+      (sut/with-secrets {"npm" "inner"}
+        (is (= ["inner" nil] (map #(m/secret {} %) ["npm" "other"]))))
+      (is (= "s3cret" (m/secret {} "npm")))))
+  (testing "and are gone afterwards, also after an exception"
+    (is (thrown? IllegalStateException
+                 (sut/with-secrets {"npm" "x"} (throw (IllegalStateException.)))))
+    (is (nil? (m/secret sut/test-ctx "npm")))))
+
+(deftest results-can-be-given-and-seen
+  (sut/with-results {"coverage" 80 "notes" {:text "a" :tags #{:b}}}
+    (are [value result-name] (= value (m/result sut/test-ctx result-name) (m/result {} result-name))
+      80 "coverage"
+      {:text "a" :tags #{:b}} "notes"
+      nil "unknown")
+    (testing "what a job saves is there"
+      (is (sut/success? (sut/execute-job (m/action-job "measure" #(do (m/save-result % "coverage" 81)
+                                                                     (m/save-result % "size" [1 2])
+                                                                     nil))
+                                         sut/test-ctx)))
+      (is (= [81 [1 2]] (map #(m/result sut/test-ctx %) ["coverage" "size"])))
+      (is (= [{:name "coverage" :media-type "application/edn" :size 2 :job-id "measure"}
+              {:name "notes" :media-type "application/edn"}
+              {:name "size" :media-type "application/edn" :size 5 :job-id "measure"}]
+             (map #(cond-> % (= "notes" (:name %)) (dissoc :size)) (m/results sut/test-ctx)))))
+    (testing "files and bytes come back as they are"
+      (sut/with-tmp-dir dir
+        (spit (io/file dir "report.txt") "all good\n")
+        (is (= {:name "report" :media-type "text/plain" :size 9}
+               (m/save-result sut/test-ctx "report" (io/file dir "report.txt") {:media-type "text/plain"}))))
+      (is (= "all good\n" (m/result sut/test-ctx "report")))
+      (m/save-result sut/test-ctx "bytes" (byte-array [1 2]))
+      (is (= [1 2] (vec (m/result sut/test-ctx "bytes")))))
+    (testing "nothing but results is answered"
+      (is (= {} (m/build-params sut/test-ctx)))
+      (is (thrown? clojure.lang.ExceptionInfo (m/build-params {})))))
+  (is (nil? (m/result sut/test-ctx "coverage"))))
+
+(deftest results-of-other-builds-can-be-given
+  (sut/with-results-of :previous {"coverage" 80}
+    (sut/with-results-of :last-success {"coverage" 79}
+      (sut/with-results {}
+        (m/save-result sut/test-ctx "coverage" 81)
+        (are [value of] (= value (m/result sut/test-ctx "coverage" {:of of}))
+          81 :this
+          81 nil
+          80 :previous
+          79 :last-success)
+        (is (= ["coverage"] (map :name (m/results sut/test-ctx {:of :previous}))))))
+    (is (thrown? clojure.lang.ExceptionInfo (m/save-result sut/test-ctx "coverage" 1))
+        "of a build that is over")))
 
 (deftest temporary-folders-go-away
   (let [seen (atom nil)]

@@ -11,32 +11,22 @@
         (mt/with-build-params {\"token\" \"x\"}
           (is (mt/success? (mt/execute-job sut/publish (mt/with-git-ref mt/test-ctx \"refs/heads/main\"))))))
 
-  Contexts are plain maps: begin with `test-ctx` and change what the test is about."
+  Contexts are plain maps: begin with `test-ctx` and change what the test is about.
+
+  The names are those of MonkeyCI's own library `com.monkeyci/test`. `with-secrets`, `with-results`,
+  `with-results-of` and `temporary-dir` are ours: tests that use them need this library."
   (:require [clojure.java.io :as io]
             [clojure.set :as set]
-            [clojure.string :as str]
             [monkey.ci.build.archive :as archive]
             [monkey.ci.build.core :as core]
             [monkey.ci.jobs :as jobs]
-            [monkey.ci.script.api-client :as api-client])
+            [monkey.ci.script.api-client :as api-client]
+            [monkey.ci.test.runner :as runner])
   (:import (java.io File StringWriter)
            (java.nio.file Files)
            (java.nio.file.attribute FileAttribute)))
 
 ;;; Contexts
-
-(defn- answer [status value]
-  {:status status :headers {"content-type" "application/edn"} :body (.getBytes (pr-str value) "UTF-8")})
-
-(defn- no-runner
-  "Answers as a runner that has nothing: no parameters, artifacts, caches or results."
-  [{:keys [method path]}]
-  (let [service (if (string? path) (second (str/split path #"/")) (first path))]
-    (cond
-      (= "params" service) (answer 200 [])
-      (and (contains? #{"artifact" "cache" "result"} service)
-           (contains? #{nil :get} method)) (answer 204 nil)
-      :else (answer 404 {:message "there is no runner in a test"}))))
 
 (def test-ctx
   "The context to begin with: a build of nothing in particular, main branch \"main\"."
@@ -45,7 +35,7 @@
            :build-id "test-build"
            :git      {:main-branch "main"}}
    :archs [:amd]
-   :api   {:client no-runner
+   :api   {:client runner/nothing
            :jobs   (constantly nil)}})
 
 (defn with-git-ref
@@ -132,7 +122,7 @@
   (assoc-in ctx [:job :work-dir] (str dir)))
 
 (defn temporary-dir
-  "A new folder of the test's own, as a path."
+  "A new folder of the test's own, as a path. Ours: MonkeyCI's own library does not have it."
   []
   (str (Files/createTempDirectory "monkeyci-test-" (make-array FileAttribute 0))))
 
@@ -153,13 +143,36 @@
          ~@body
          (finally (archive/delete-tree ~dir))))))
 
-;;; Parameters
+;;; Parameters, secrets, results
 
 (defmacro with-build-params
   "Runs the body with these build parameters, a map of names to values, whatever the context."
   [params & body]
   `(let [params# ~params]
      (with-redefs [api-client/build-params (constantly params#)]
+       ~@body)))
+
+(defmacro with-secrets
+  "Runs the body with these secrets and no others, a map of names to values, whatever the context.
+  Ours: MonkeyCI's own library does not have it."
+  [secrets & body]
+  `(let [send# (runner/in-front api-client/send-request (runner/secrets ~secrets))]
+     (with-redefs [api-client/send-request send#]
+       ~@body)))
+
+(defmacro with-results
+  "Runs the body with these named results of this build, a map of names to values, whatever the
+  context. What the body saves is there too, for `monkey.ci.api/result` and `results`: so a test
+  sees what a job has saved. Ours: MonkeyCI's own library does not have it."
+  [results & body]
+  `(with-results-of :this ~results ~@body))
+
+(defmacro with-results-of
+  "As `with-results`, for the results of another build: `:previous` or `:last-success`. Ours:
+  MonkeyCI's own library does not have it."
+  [build results & body]
+  `(let [send# (runner/in-front api-client/send-request (runner/results ~build ~results))]
+     (with-redefs [api-client/send-request send#]
        ~@body)))
 
 ;;; Running
