@@ -202,6 +202,8 @@
 (def ^{:arglists '([ctx])} main-branch?
   "Whether the main branch is built. Also true when nothing is known of either." core/main-branch?)
 
+;;; What changed
+
 (def ^{:arglists '([ctx])} files-added "The files that were added." core/files-added)
 (def ^{:arglists '([ctx])} files-modified "The files that were modified." core/files-modified)
 (def ^{:arglists '([ctx])} files-removed "The files that were removed." core/files-removed)
@@ -211,6 +213,8 @@
 (def ^{:arglists '([pred] [ctx pred])} modified? "As `added?`, for modified files." core/modified?)
 (def ^{:arglists '([pred] [ctx pred])} removed? "As `added?`, for removed files." core/removed?)
 (def ^{:arglists '([pred] [ctx pred])} touched? "As `added?`, for all files that changed." core/touched?)
+
+;;; Who started it, and where it runs
 
 (def ^{:arglists '([ctx])} source
   "What triggered the build: `:cli`, `:api`, `:github-webhook` …" core/trigger-src)

@@ -6,26 +6,26 @@
   [job]
   (or (:container/image job) (:image job)))
 
-(def env
+(def ^{:arglists '([job])} env
   "The environment of the container: names to values."
   :container/env)
 
-(def cmd
+(def ^{:arglists '([job])} cmd
   "The command that is run instead of a script."
   :container/cmd)
 
-(def args
+(def ^{:arglists '([job])} args
   "Arguments of the command."
   :container/args)
 
-(def entrypoint
+(def ^{:arglists '([job])} entrypoint
   "The entrypoint of the container."
   :container/entrypoint)
 
-(def mounts
+(def ^{:arglists '([job])} mounts
   "Pairs of a folder of the host and where it appears in the container."
   :container/mounts)
 
-(def platform
+(def ^{:arglists '([job])} platform
   "The platform of the image."
   :container/platform)

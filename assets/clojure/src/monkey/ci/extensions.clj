@@ -8,12 +8,12 @@
   or the same as methods of `before-job` and `after-job`, which get key and context. Each function
   gives back the context. One that throws is reported and leaves the context as it was.")
 
-(defmulti before-job
-  "What the extension with this key does to the context of a job that is queued."
+(defmulti ^{:arglists '([key ctx])} before-job
+  "What the extension with this key does to the context of a job that is queued: a multimethod."
   (fn [k _ctx] k))
 
-(defmulti after-job
-  "What the extension with this key does to the context of a job that was executed."
+(defmulti ^{:arglists '([key ctx])} after-job
+  "What the extension with this key does to the context of a job that was executed: a multimethod."
   (fn [k _ctx] k))
 
 (defonce ^{:doc "Registered extensions by their key."} registered

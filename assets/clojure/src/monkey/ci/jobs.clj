@@ -12,7 +12,7 @@
     (keyword? id) (subs (str id) 1)
     :else (str id)))
 
-(def job-id
+(def ^{:arglists '([job])} job-id
   "The id of a job."
   :id)
 
@@ -33,39 +33,39 @@
 
 ;;; Properties
 
-(def deps
+(def ^{:arglists '([job])} deps
   "The ids of the jobs that have to succeed first."
   :dependencies)
 
-(def labels
+(def ^{:arglists '([job])} labels
   "The labels of a job."
   :labels)
 
-(def save-artifacts
+(def ^{:arglists '([job])} save-artifacts
   "What the job leaves to others: `{:id :path}` maps."
   :save-artifacts)
 
-(def restore-artifacts
+(def ^{:arglists '([job])} restore-artifacts
   "What the job needs of others: `{:id :path}` maps."
   :restore-artifacts)
 
-(def caches
+(def ^{:arglists '([job])} caches
   "What is kept for the next build: `{:id :path}` maps."
   :caches)
 
-(def script
+(def ^{:arglists '([job])} script
   "The commands of a container job."
   :script)
 
-(def work-dir
+(def ^{:arglists '([job])} work-dir
   "Where the job works."
   :work-dir)
 
-(def timeout
+(def ^{:arglists '([job])} timeout
   "How long the job may take, in milliseconds."
   :timeout)
 
-(def schema
+(def ^{:arglists '([job])} schema
   "The version of the job's shape; `:v1` when it says none."
   #(get % :schema :v1))
 
@@ -103,11 +103,11 @@
 
 ;;; Status
 
-(def status
+(def ^{:arglists '([job])} status
   "The status of a job."
   :status)
 
-(def result
+(def ^{:arglists '([job])} result
   "The result of a job, once it has ended."
   :result)
 

@@ -6,14 +6,14 @@
   []
   (System/currentTimeMillis))
 
-(def seconds->ms
+(def ^{:arglists '([n])} seconds->ms
   "Seconds as milliseconds."
   (partial * 1000))
 
-(def minutes->ms
+(def ^{:arglists '([n])} minutes->ms
   "Minutes as milliseconds."
   (partial * 60000))
 
-(def hours->ms
+(def ^{:arglists '([n])} hours->ms
   "Hours as milliseconds."
   (partial * 3600000))

@@ -146,7 +146,7 @@
   [ctx]
   (get-in ctx [:job :work-dir]))
 
-(def job-schema
+(def ^{:arglists '([job])} job-schema
   "The version of a job's shape, by default `:v1`."
   jobs/schema)
 
@@ -201,9 +201,9 @@
   [ctx]
   (get-in ctx [:build :changes]))
 
-(def files-added "The files that were added." (comp :added file-changes))
-(def files-modified "The files that were modified." (comp :modified file-changes))
-(def files-removed "The files that were removed." (comp :removed file-changes))
+(def ^{:arglists '([ctx])} files-added "The files that were added." (comp :added file-changes))
+(def ^{:arglists '([ctx])} files-modified "The files that were modified." (comp :modified file-changes))
+(def ^{:arglists '([ctx])} files-removed "The files that were removed." (comp :removed file-changes))
 
 (defn ->pred
   "A test of a file name: of a string whether it is that name, of a regular expression whether
