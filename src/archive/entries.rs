@@ -150,7 +150,7 @@ pub struct EntryInfo {
 /// Lists the entries of an archive without unpacking it, hostile ones too.
 pub fn list(reader: impl Read) -> Result<Vec<EntryInfo>, UnpackError> {
     let mut entries = Vec::new();
-    for_each(reader, &Limits::default(), |info, _| {
+    for_each(reader, &Limits::default(), &mut |info, _| {
         entries.push(info.clone());
         Ok(ControlFlow::Continue(()))
     })?;
@@ -170,7 +170,7 @@ pub fn read_file(
     };
     let wanted = normal(path);
     let mut found = None;
-    for_each(reader, &Limits::default(), |info, content| {
+    for_each(reader, &Limits::default(), &mut |info, content| {
         if info.kind != Kind::File || normal(&info.path) != wanted {
             return Ok(ControlFlow::Continue(()));
         }
@@ -190,11 +190,38 @@ pub fn read_file(
     Ok(found)
 }
 
+/// What is called for every entry.
+pub(super) type Visit<'a> =
+    dyn FnMut(&EntryInfo, &mut Content<'_>) -> Result<ControlFlow<()>, UnpackError> + 'a;
+
 /// Calls `visit` for every entry; whatever it leaves of an entry's content is read over.
 pub(super) fn for_each(
     reader: impl Read,
     limits: &Limits,
-    mut visit: impl FnMut(&EntryInfo, &mut Content<'_>) -> Result<ControlFlow<()>, UnpackError>,
+    visit: &mut Visit<'_>,
+) -> Result<(), UnpackError> {
+    for_each_in(
+        reader,
+        |packed| Box::new(MultiGzDecoder::new(packed)),
+        limits,
+        visit,
+    )
+}
+
+/// As [`for_each`], for a tar that is not packed with gzip.
+pub(super) fn for_each_plain(
+    reader: impl Read,
+    limits: &Limits,
+    visit: &mut Visit<'_>,
+) -> Result<(), UnpackError> {
+    for_each_in(reader, |packed| Box::new(packed), limits, visit)
+}
+
+fn for_each_in<'r, R: Read + 'r>(
+    reader: R,
+    unpacked: impl FnOnce(BufReader<Packed<R>>) -> Box<dyn Read + 'r>,
+    limits: &Limits,
+    visit: &mut Visit<'_>,
 ) -> Result<(), UnpackError> {
     let gauge = Rc::new(Gauge::default());
     let packed = BufReader::with_capacity(
@@ -205,7 +232,7 @@ pub(super) fn for_each(
         },
     );
     let mut archive = Archive::new(Unpacked {
-        inner: MultiGzDecoder::new(packed),
+        inner: unpacked(packed),
         gauge: gauge.clone(),
     });
     let mut buffer = vec![0; 64 * 1024];

@@ -13,7 +13,7 @@ mod unpack;
 pub use entries::{EntryInfo, Kind, Limits, Links, Refusal, UnpackError, list, read_file};
 pub use pack::{Item, PackError, PackSummary, Skipped, Source, Unreadable, pack, pack_items};
 pub use tree::{TreeError, copy_items, copy_tree, remove_tree};
-pub use unpack::{Summary, unpack};
+pub use unpack::{Summary, unpack, unpack_plain};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Component, Path, PathBuf};
 
 use super::entries::{
-    Content, EntryInfo, Kind, Limits, Links, Refusal, UnpackError, for_each, refused,
+    Content, EntryInfo, Kind, Limits, Links, Refusal, UnpackError, Visit, for_each, for_each_plain,
+    refused,
 };
 use super::tree::set_mtime;
 
@@ -31,6 +32,25 @@ pub struct Summary {
 /// Files and links that exist are replaced, folders are merged. Permissions and times are kept, owners and set-id bits
 /// are not. After an error what came before it stays unpacked.
 pub fn unpack(reader: impl Read, target: &Path, limits: &Limits) -> Result<Summary, UnpackError> {
+    unpack_entries(target, limits, |visit| for_each(reader, limits, visit))
+}
+
+/// As [`unpack`], a tar that is not packed with gzip.
+pub fn unpack_plain(
+    reader: impl Read,
+    target: &Path,
+    limits: &Limits,
+) -> Result<Summary, UnpackError> {
+    unpack_entries(target, limits, |visit| {
+        for_each_plain(reader, limits, visit)
+    })
+}
+
+fn unpack_entries(
+    target: &Path,
+    limits: &Limits,
+    for_each: impl FnOnce(&mut Visit<'_>) -> Result<(), UnpackError>,
+) -> Result<Summary, UnpackError> {
     let at_target = |source| UnpackError::Write {
         path: target.to_owned(),
         source,
@@ -43,7 +63,7 @@ pub fn unpack(reader: impl Read, target: &Path, limits: &Limits) -> Result<Summa
         finishing: BTreeMap::new(),
         summary: Summary::default(),
     };
-    for_each(reader, limits, |info, content| {
+    for_each(&mut |info, content| {
         unpacker.add(info, content)?;
         Ok(ControlFlow::Continue(()))
     })?;

@@ -7,8 +7,10 @@
 //! happens through its ports, and answers with how the job ended. Start reading at
 //! [`host`].
 
+mod blobs;
 mod fake;
 pub mod host;
+mod plan;
 
 pub use fake::FakeExecutor;
 pub use host::{HostExecutor, HostOptions, scratch_name};

@@ -14,15 +14,18 @@ use secrecy::ExposeSecret;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::domain::{BlobKind, JobStatus};
-use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, LogStream, StopToken, Transfer};
+use crate::domain::JobStatus;
+use crate::executors::blobs;
+use crate::executors::plan::{self, Commands};
+use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, LogStream, StopToken};
 use crate::process::{Signal, pump};
 
 use super::Shared;
-use super::plan::{self, Commands};
+use super::ignored;
+
 use super::processes::{JobProcesses, Started};
 use super::scratch::JobScratch;
-use super::transfer::{self, NotSaved};
+use super::transfer;
 
 /// Longer lines are given to the shell as a file: Linux takes arguments of up to 128 KiB.
 const LONGEST_ARGUMENT: usize = 100 * 1024;
@@ -64,16 +67,7 @@ async fn perform(
             "work-dir {wanted_dir:?} leads out of the workspace"
         ))
     })?;
-    for transfer in order.restore.iter().chain(&order.save) {
-        if transfer.kind == BlobKind::Artifact && plan::inside(&work_dir, &transfer.path).is_none()
-        {
-            return Err(error(format!(
-                "{}: the path {:?} leads out of the workspace",
-                name_of(transfer),
-                transfer.path
-            )));
-        }
-    }
+    blobs::check_paths(&order, &work_dir).map_err(error)?;
     say_what_is_ignored(&order, &*ports);
 
     let build = shared.build(&order.sid);
@@ -90,7 +84,7 @@ async fn perform(
     filled
         .await?
         .map_err(|reason| error(format!("cannot copy the workspace: {reason}")))?;
-    unless_stopped(stop, restore(&order, &work_dir, &folder, &*ports))
+    unless_stopped(stop, blobs::restore(&order, &work_dir, &folder, &*ports))
         .await?
         .map_err(error)?;
     let cwd = transfer::directory(&folder.work(), &work_dir)
@@ -127,7 +121,11 @@ async fn perform(
     if outcome.status == JobStatus::Canceled {
         return Err(outcome);
     }
-    unless_stopped(stop, save(&order, &work_dir, &folder, &*ports, outcome)).await
+    unless_stopped(
+        stop,
+        blobs::save(&order, &work_dir, &folder, &*ports, outcome),
+    )
+    .await
 }
 
 fn error(message: String) -> JobOutcome {
@@ -162,7 +160,7 @@ async fn unless_stopped<T>(
 
 /// Nearly every job names an image, so that alone is a line in the log and no warning.
 fn say_what_is_ignored(order: &JobOrder, ports: &dyn JobPorts) {
-    let ignored = plan::ignored(&order.job);
+    let ignored = ignored(&order.job);
     let image = order
         .job
         .image
@@ -184,89 +182,6 @@ fn say_what_is_ignored(order: &JobOrder, ports: &dyn JobPorts) {
             plan::list(&ignored)
         )));
     }
-}
-
-/// What people call an artifact or a cache.
-fn name_of(transfer: &Transfer) -> String {
-    let kind = match transfer.kind {
-        BlobKind::Artifact => "artifact",
-        BlobKind::Cache => "cache",
-    };
-    format!("{kind} {:?}", transfer.id)
-}
-
-/// Restores in order. A cache is a favour: what goes wrong with it never fails a job. The
-/// error is a sentence.
-async fn restore(
-    order: &JobOrder,
-    work_dir: &Path,
-    folder: &Arc<JobScratch>,
-    ports: &dyn JobPorts,
-) -> Result<(), String> {
-    for transfer in &order.restore {
-        let restored = match plan::inside(work_dir, &transfer.path) {
-            Some(path) => transfer::restore(ports.blobs(), &transfer.key, folder, &path).await,
-            None => Err(format!("{:?} leads out of the workspace", transfer.path)),
-        };
-        let name = name_of(transfer);
-        match (restored, transfer.kind) {
-            (Ok(true), _) | (Ok(false), BlobKind::Cache) => {}
-            (Ok(false), BlobKind::Artifact) => ports.report(JobReport::Warning(format!(
-                "{name} cannot be restored: it was never saved"
-            ))),
-            (Err(reason), BlobKind::Cache) => ports.report(JobReport::Warning(format!(
-                "{name} cannot be restored: {reason}"
-            ))),
-            (Err(reason), BlobKind::Artifact) => {
-                return Err(format!("{name} cannot be restored: {reason}"));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Saves in order, all that can be saved. An artifact that cannot be fails a job that was
-/// successful; a failed job may well not have come as far as making it.
-async fn save(
-    order: &JobOrder,
-    work_dir: &Path,
-    folder: &Arc<JobScratch>,
-    ports: &dyn JobPorts,
-    mut outcome: JobOutcome,
-) -> JobOutcome {
-    let successful = outcome.status == JobStatus::Success;
-    for transfer in &order.save {
-        let saved = match plan::inside(work_dir, &transfer.path) {
-            Some(path) => transfer::save(ports.blobs(), &transfer.key, folder, &path).await,
-            None => Err(NotSaved::Failed(format!(
-                "{:?} leads out of the workspace",
-                transfer.path
-            ))),
-        };
-        let name = name_of(transfer);
-        let problem = match saved {
-            Ok(size) => {
-                ports.report(JobReport::Saved {
-                    transfer: transfer.clone(),
-                    size,
-                });
-                continue;
-            }
-            Err(NotSaved::Missing) => format!("{name}: nothing at path {}", transfer.path),
-            Err(NotSaved::Failed(reason)) => format!("{name} cannot be saved: {reason}"),
-        };
-        let fails = successful && transfer.kind == BlobKind::Artifact;
-        if fails && outcome.status == JobStatus::Success {
-            outcome = JobOutcome {
-                status: JobStatus::Failure,
-                exit: None,
-                message: Some(problem),
-            };
-        } else {
-            ports.report(JobReport::Warning(problem));
-        }
-    }
-    outcome
 }
 
 /// The environment of a job's commands: ours, then the job's, then what is fixed

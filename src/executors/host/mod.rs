@@ -6,7 +6,6 @@
 //!          to run    build        folder      left behind          a line        marks      behind
 //! ```
 //!
-//! - `plan.rs`: what an order comes to: the commands, the environment, what is ignored. Pure.
 //! - `course.rs`: one job from its order to its outcome. Start reading there.
 //! - `processes.rs`: the processes of one job; how none of them outlives it.
 //! - `scratch.rs`: the folders on disk and their end.
@@ -16,12 +15,11 @@
 //! job may do on this machine whatever its user may.
 
 mod course;
-mod plan;
 mod processes;
-mod scratch;
+pub(super) mod scratch;
 #[cfg(test)]
 mod tests;
-mod transfer;
+pub(super) mod transfer;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -32,7 +30,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::domain::Sid;
+use crate::domain::{Job, Sid};
+use crate::executors::plan::Commands;
 use crate::ports::{Executor, JobOrder, JobOutcome, JobPorts, StopToken};
 use crate::process::{Mark, scrubbed_env};
 
@@ -145,4 +144,30 @@ impl Executor for HostExecutor {
         }
         .boxed()
     }
+}
+
+/// Names the properties that mean nothing here, but for the image.
+fn ignored(job: &Job) -> Vec<&'static str> {
+    const KEYS: [(&str, &str); 10] = [
+        ("arch", "arch"),
+        ("size", "size"),
+        ("cpus", "cpus"),
+        ("memory", "memory"),
+        ("shell", "shell"),
+        ("container/mounts", "mounts"),
+        ("mounts", "mounts"),
+        ("container/platform", "platform"),
+        ("container/args", "args"),
+        ("expose", "expose"),
+    ];
+    let mut names = Vec::new();
+    for (key, name) in KEYS {
+        if job.extra(key).is_some() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if !job.entrypoint.is_empty() && matches!(Commands::of(job), Some(Commands::Lines(_))) {
+        names.push("entrypoint");
+    }
+    names
 }

@@ -34,7 +34,7 @@ type Workspace = Shared<BoxFuture<'static, Result<Arc<Path>, String>>>;
 
 /// The folders of one build.
 #[derive(Debug)]
-pub(super) struct BuildScratch {
+pub(in crate::executors) struct BuildScratch {
     base: PathBuf,
     name: String,
     keep: bool,
@@ -47,13 +47,13 @@ pub(super) struct BuildScratch {
 
 /// The folders of one job. Dropping it deletes them.
 #[derive(Debug)]
-pub(super) struct JobScratch {
+pub(in crate::executors) struct JobScratch {
     build: Arc<BuildScratch>,
     root: PathBuf,
     /// Where the deletion runs; it may be asked for on any thread.
     runtime: Handle,
     /// Cancelled when nobody waits for what is on its way into the folder any more.
-    pub(super) over: CancellationToken,
+    pub(in crate::executors) over: CancellationToken,
 }
 
 /// The name of a build's folder: its id, for people, and a hash of its whole sid, since builds
@@ -64,7 +64,7 @@ pub fn scratch_name(sid: &Sid) -> String {
 }
 
 impl BuildScratch {
-    pub(super) fn new(base: PathBuf, sid: &Sid, keep: bool) -> Self {
+    pub(in crate::executors) fn new(base: PathBuf, sid: &Sid, keep: bool) -> Self {
         Self {
             base,
             name: scratch_name(sid),
@@ -120,7 +120,11 @@ impl BuildScratch {
     }
 
     /// Makes the folders of a job.
-    pub(super) fn job(self: &Arc<Self>, id: &str, attempt: u32) -> io::Result<JobScratch> {
+    pub(in crate::executors) fn job(
+        self: &Arc<Self>,
+        id: &str,
+        attempt: u32,
+    ) -> io::Result<JobScratch> {
         let name = format!("{}-{attempt}", file_name(id));
         let root = create_fresh(&self.dir()?.join("jobs"), &name)?;
         let job = JobScratch {
@@ -136,7 +140,7 @@ impl BuildScratch {
     }
 
     /// Waits for everything that uses the folder, and deletes it.
-    pub(super) async fn end(&self) {
+    pub(in crate::executors) async fn end(&self) {
         self.over.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -173,7 +177,7 @@ async fn unpack_workspace(
 
 impl JobScratch {
     /// Where the job's copy of the workspace is. It does not exist before it is copied.
-    pub(super) fn work(&self) -> PathBuf {
+    pub(in crate::executors) fn work(&self) -> PathBuf {
         self.root.join("work")
     }
 
@@ -203,7 +207,7 @@ impl JobScratch {
     }
 
     /// What blocking tasks of this job are run with, so that the build's end waits for them.
-    pub(super) fn tasks(&self) -> &TaskTracker {
+    pub(in crate::executors) fn tasks(&self) -> &TaskTracker {
         &self.build.tasks
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
 use tokio::sync::oneshot;
 use tokio_util::io::SyncIoBridge;
@@ -17,20 +18,32 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use crate::archive::{self, Limits};
-use crate::ports::{BlobKey, BlobReader, BlobStore, chain};
+use crate::executors::blobs::{NotSaved, Place};
+use crate::ports::{BlobKey, BlobReader, BlobStore, JobPorts, chain};
 
 use super::scratch::JobScratch;
 
 /// What is on its way between the archiver and the store at one time.
 const IN_FLIGHT: usize = 256 * 1024;
 
-/// Why something was not stored.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotSaved {
-    /// There is nothing at the path.
-    Missing,
-    /// A sentence's end for people.
-    Failed(String),
+impl Place for Arc<JobScratch> {
+    fn restore<'a>(
+        &'a self,
+        ports: &'a dyn JobPorts,
+        key: &'a BlobKey,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<bool, String>> {
+        restore(ports.blobs(), key, self, path).boxed()
+    }
+
+    fn save<'a>(
+        &'a self,
+        ports: &'a dyn JobPorts,
+        key: &'a BlobKey,
+        path: &'a Path,
+    ) -> BoxFuture<'a, Result<u64, NotSaved>> {
+        save(ports.blobs(), key, self, path).boxed()
+    }
 }
 
 /// Fetches our own archive of the workspace and unpacks it into a folder; false when there
@@ -53,7 +66,7 @@ pub(super) async fn fetch_workspace(
 
 /// Restores an artifact or a cache into `path`, a directory below the job's copy of the
 /// workspace; false when there is no such blob.
-pub(super) async fn restore(
+pub(in crate::executors) async fn restore(
     blobs: &dyn BlobStore,
     key: &BlobKey,
     job: &Arc<JobScratch>,
@@ -95,7 +108,7 @@ async fn unpack(
 
 /// Archives the file or directory at `path`, below the job's copy of the workspace, and
 /// returns the size of the archive.
-pub(super) async fn save(
+pub(in crate::executors) async fn save(
     blobs: &dyn BlobStore,
     key: &BlobKey,
     job: &Arc<JobScratch>,

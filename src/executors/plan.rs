@@ -44,32 +44,6 @@ impl Commands {
     }
 }
 
-/// Names the properties that mean nothing here, but for the image.
-pub(super) fn ignored(job: &Job) -> Vec<&'static str> {
-    const KEYS: [(&str, &str); 10] = [
-        ("arch", "arch"),
-        ("size", "size"),
-        ("cpus", "cpus"),
-        ("memory", "memory"),
-        ("shell", "shell"),
-        ("container/mounts", "mounts"),
-        ("mounts", "mounts"),
-        ("container/platform", "platform"),
-        ("container/args", "args"),
-        ("expose", "expose"),
-    ];
-    let mut names = Vec::new();
-    for (key, name) in KEYS {
-        if job.extra(key).is_some() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    if !job.entrypoint.is_empty() && matches!(Commands::of(job), Some(Commands::Lines(_))) {
-        names.push("entrypoint");
-    }
-    names
-}
-
 /// Puts words into a list for people: `a, b and c`.
 pub(super) fn list(words: &[&str]) -> String {
     match words {
