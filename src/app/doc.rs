@@ -4,7 +4,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::domain::{
-    BlobRef, Build, BuildStatus, GitInfo, JobGraph, JobId, JobKind, JobState, JobStatus, ScriptHost,
+    BlobRef, Build, BuildStatus, Chosen, GitInfo, JobGraph, JobId, JobKind, JobState, JobStatus,
 };
 
 use super::build_view::{BuildView, Selected};
@@ -381,6 +381,12 @@ fn of_build(doc: &mut Doc, state: &State, view: &BuildView) {
     if let Some(host) = &build.host {
         doc.field("script", format!("{}: {}", host.name, host.reason));
     }
+    if let Some(executor) = &build.executor {
+        doc.field(
+            "executor",
+            format!("{}: {}", executor.name, executor.reason),
+        );
+    }
     if let Some(logs) = &view.info.logs {
         doc.field("logs", logs.to_string_lossy());
     }
@@ -392,7 +398,7 @@ fn of_build(doc: &mut Doc, state: &State, view: &BuildView) {
 }
 
 /// What runs a script, and why.
-pub fn host(host: &ScriptHost) -> Vec<DocLine> {
+pub fn host(host: &Chosen) -> Vec<DocLine> {
     let mut doc = Doc::default();
     let why = (Role::Dim, format!(": {}", host.reason));
     doc.line(0, [(Role::Strong, host.name.clone()), why]);

@@ -375,7 +375,7 @@ fn of_ours(event: &TuiEvent, parts: &mut Vec<String>) {
             parts.extend([id.clone(), text::bytes(*size), path.clone()]);
         }
         TuiEvent::Attempt { attempt } => parts.push(format!("attempt {attempt}")),
-        TuiEvent::Host { name } => parts.push(name.clone()),
+        TuiEvent::Executor { name } | TuiEvent::Host { name } => parts.push(name.clone()),
         TuiEvent::ResultSaved {
             name,
             media_type,

@@ -66,7 +66,6 @@ impl Stage {
             history: Vec::new(),
             bindings: Bindings::default(),
             mouse: false,
-            ask_for_host: false,
         });
         Self {
             state,

@@ -55,8 +55,6 @@ pub struct State {
     pub bindings: Bindings,
     /// The mouse is ours.
     pub mouse: bool,
-    /// The next build of the project asks before it runs jobs in this machine's shell.
-    pub ask_for_host: bool,
     /// Leaves when the builds that were canceled for it are over.
     pub leaving: bool,
     /// A build was asked for and has not been opened yet.
@@ -88,9 +86,6 @@ pub struct Setup {
     pub bindings: Bindings,
     /// The mouse is ours from the start.
     pub mouse: bool,
-    /// There is nothing to run container jobs with but this machine's own shell, and nobody
-    /// has chosen that yet: the first build of the project asks.
-    pub ask_for_host: bool,
 }
 
 /// What this program was started in.
@@ -191,8 +186,8 @@ pub enum Dialog {
     Quit,
     /// Cancel this build?
     Cancel(Sid),
-    /// Run the jobs of this build in the shell of this machine?
-    Host(BuildRequest),
+    /// Run the jobs of this build in the shell of this machine? And why there is no engine.
+    Host(BuildRequest, String),
     /// The keys; scrolled by rows.
     Help(usize),
     /// What to search for.
@@ -278,7 +273,6 @@ impl State {
             notice: None,
             bindings: setup.bindings,
             mouse: setup.mouse,
-            ask_for_host: setup.ask_for_host,
             leaving: false,
             starting: false,
             dirty: true,
@@ -451,7 +445,7 @@ impl State {
     /// Where a key that is pressed now is pressed.
     pub fn context(&self) -> Context {
         match &self.dialog {
-            Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(_)) => Context::Question,
+            Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(..)) => Context::Question,
             Some(Dialog::Help(_)) => Context::Help,
             Some(Dialog::Search(_) | Dialog::Save(..)) => Context::Typing,
             None => self.pane_context(),

@@ -944,21 +944,26 @@ fn check(stage: &Stage, step: usize) {
 }
 
 #[test]
-fn without_a_chosen_executor_the_first_build_asks_and_later_ones_do_not() {
+fn without_an_engine_a_build_asks_before_it_uses_this_machines_shell() {
     let mut stage = Stage::new((100, 30));
-    stage.state.ask_for_host = true;
-    stage.press("B");
-    assert!(matches!(stage.state.dialog, Some(Dialog::Host(_))));
-    assert!(stage.effects.is_empty());
+    let ask = |stage: &mut Stage| {
+        stage.press("B");
+        let Some(Effect::StartBuild(request)) = stage.effects.pop() else {
+            panic!("it is started");
+        };
+        assert!(!request.on_host && stage.state.starting);
+        stage.send(Msg::NoEngine(request, "no engine answers".to_owned()));
+        assert!(matches!(stage.state.dialog, Some(Dialog::Host(..))));
+        assert!(!stage.state.starting);
+    };
+    ask(&mut stage);
     stage.press("n");
     assert_eq!(stage.state.dialog, None);
     assert!(stage.effects.is_empty());
-    stage.press("B y");
+    ask(&mut stage);
+    stage.press("y");
     assert!(matches!(
         stage.effects.as_slice(),
         [Effect::StartBuild(BuildRequest { on_host: true, .. })]
     ));
-    stage.open(true);
-    stage.press("B");
-    assert_eq!(stage.state.dialog, None);
 }

@@ -144,10 +144,11 @@ pub enum RunnerChoice {
 /// What runs container jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ExecutorChoice {
-    /// A container engine (none is supported yet). The host is never chosen by itself.
+    /// The container engine that is found. The host is never chosen by itself.
     #[default]
     Auto,
-    /// Docker or Podman (not supported yet).
+    /// Containers of Docker Engine or Podman.
+    #[value(alias = "podman")]
     Docker,
     /// The shell of this machine, in a private copy of the workspace.
     Host,

@@ -148,6 +148,11 @@ impl<W: Write> PlainReporter<W> {
                 let text = format!("script host: {name} ({why})");
                 self.say(event.at(), "build", Mark::Note, &text)
             }
+            (EventKind::Tui(TuiEvent::Executor { name }), _) => {
+                let why = event.message.as_deref().unwrap_or_default();
+                let text = format!("executor: {name} ({why})");
+                self.say(event.at(), "build", Mark::Note, &text)
+            }
             (EventKind::Tui(TuiEvent::ResultSaved { name, size, .. }), id) => {
                 let text = format!("result {name} saved ({})", spell_size(*size));
                 let of = id.as_ref().map_or("build", JobId::as_str).to_owned();

@@ -46,7 +46,9 @@ pub struct Build {
     /// What a user should know that is no failure.
     pub warnings: Vec<Warning>,
     /// What runs the script, and why it was chosen.
-    pub host: Option<ScriptHost>,
+    pub host: Option<Chosen>,
+    /// What runs container jobs, and why it was chosen.
+    pub executor: Option<Chosen>,
     /// Named results that the script or a job has stored; the last one of a name counts.
     pub results: Vec<StoredResult>,
     /// What was read through the script API, each once.
@@ -75,10 +77,10 @@ pub struct GitInfo {
     pub dirty: bool,
 }
 
-/// What runs a build's script.
+/// What was chosen to run something, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScriptHost {
-    /// `embedded`, `clojure`, `babashka`.
+pub struct Chosen {
+    /// Of a script's host `embedded`, `clojure`, `babashka`; of an executor `docker`, `host`.
     pub name: String,
     /// Why this one, for people.
     pub reason: String,

@@ -182,6 +182,8 @@ pub enum TuiEvent {
     Attempt { attempt: u32 },
     /// `:tui/gap`: what the source could not know; the text is the event's message.
     Gap,
+    /// `:tui/executor`: what runs container jobs; why it was chosen is the event's message.
+    Executor { name: String },
     /// `:tui/host`: what runs the script; why it was chosen is the event's message.
     Host { name: String },
     /// `:tui/result-saved`: a named result was stored, with its size in bytes.
@@ -296,6 +298,7 @@ impl TuiEvent {
             Self::CacheSaved { .. } => "tui/cache-saved",
             Self::Attempt { .. } => "tui/attempt",
             Self::Gap => "tui/gap",
+            Self::Executor { .. } => "tui/executor",
             Self::Host { .. } => "tui/host",
             Self::ResultSaved { .. } => "tui/result-saved",
             Self::Read(_) => "tui/read",

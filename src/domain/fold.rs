@@ -11,8 +11,8 @@
 use crate::edn::{Map, Value};
 
 use super::{
-    Build, BuildStatus, CommandState, Event, EventKind, GitInfo, Job, JobId, JobState, JobStatus,
-    Millis, OpenJob, Phase, ReadBy, ScriptHost, StoredBlob, StoredResult, TuiEvent, Warning,
+    Build, BuildStatus, Chosen, CommandState, Event, EventKind, GitInfo, Job, JobId, JobState,
+    JobStatus, Millis, OpenJob, Phase, ReadBy, StoredBlob, StoredResult, TuiEvent, Warning,
     build::BlobKind,
 };
 
@@ -92,8 +92,14 @@ impl Build {
             }
             EventKind::Tui(TuiEvent::Interrupted) => self.interrupted = true,
             EventKind::Tui(TuiEvent::Warning) => self.warn(event),
+            EventKind::Tui(TuiEvent::Executor { name }) => {
+                self.executor = Some(Chosen {
+                    name: name.clone(),
+                    reason: event.message.clone().unwrap_or_default(),
+                });
+            }
             EventKind::Tui(TuiEvent::Host { name }) => {
-                self.host = Some(ScriptHost {
+                self.host = Some(Chosen {
                     name: name.clone(),
                     reason: event.message.clone().unwrap_or_default(),
                 });

@@ -20,8 +20,8 @@ mod status;
 mod tests;
 
 pub use build::{
-    BlobKind, Build, CommandState, GitInfo, JobState, OpenJob, Phase, ReadBy, ScriptHost,
-    StoredBlob, StoredResult, TestTotals, Warning,
+    BlobKind, Build, Chosen, CommandState, GitInfo, JobState, OpenJob, Phase, ReadBy, StoredBlob,
+    StoredResult, TestTotals, Warning,
 };
 pub use event::{Access, Event, EventKind, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};

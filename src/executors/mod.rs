@@ -1,6 +1,7 @@
 //! What runs container jobs, behind [`ports::Executor`](crate::ports::Executor).
 //!
 //! - [`HostExecutor`]: the shell of this machine, in a private copy of the workspace.
+//! - [`DockerExecutor`]: containers of Docker Engine or Podman.
 //! - [`FakeExecutor`]: for tests of those who use an executor.
 //!
 //! An executor decides nothing about a build: it gets one order for one job, tells what
@@ -8,9 +9,11 @@
 //! [`host`].
 
 mod blobs;
+pub mod docker;
 mod fake;
 pub mod host;
 mod plan;
 
+pub use docker::{DockerExecutor, DockerOptions};
 pub use fake::FakeExecutor;
 pub use host::{HostExecutor, HostOptions, scratch_name};

@@ -11,6 +11,11 @@ use crate::app::{Action, Context, Key, doc, text};
 
 use super::{Ui, line};
 
+/// How wide a reason in a question may be, in columns.
+const ASKED_WIDTH: usize = 56;
+/// How many lines of it are shown.
+const ASKED_LINES: usize = 5;
+
 impl Ui {
     pub(super) fn dialog(&self, state: &State, buffer: &mut Buffer) {
         match &state.dialog {
@@ -23,17 +28,21 @@ impl Ui {
                 ];
                 self.question(state, "cancel", &lines, ("cancel it", "let it run"), buffer);
             }
-            Some(Dialog::Host(_)) => {
-                let lines = [
-                    ("Run the jobs in this machine's shell?", self.styles.strong),
-                    ("There is no executor for containers yet.", self.styles.text),
-                    (
-                        "Each job gets a private copy of the project,",
-                        self.styles.text,
-                    ),
-                    ("and may do whatever you may do.", self.styles.text),
-                ]
-                .map(|(words, style)| (words.to_owned(), style));
+            Some(Dialog::Host(_, reason)) => {
+                let mut lines = vec![(
+                    "Run the jobs in this machine's shell?".to_owned(),
+                    self.styles.strong,
+                )];
+                let reason = doc::DocLine::plain(&text::clean(reason));
+                let reason = doc::wrap(vec![reason], ASKED_WIDTH);
+                let reason = reason.iter().take(ASKED_LINES).map(doc::DocLine::text);
+                lines.extend(reason.map(|line| (line, self.styles.text)));
+                for said in [
+                    "Each job gets a private copy of the project,",
+                    "and may do whatever you may do.",
+                ] {
+                    lines.push((said.to_owned(), self.styles.text));
+                }
                 self.question(state, "build", &lines, ("yes, run them here", "no"), buffer);
             }
             Some(Dialog::Help(top)) => self.help(state, *top, buffer),

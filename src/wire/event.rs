@@ -182,6 +182,9 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
             let (id, path, size) = stored(fields);
             EventKind::Tui(TuiEvent::CacheSaved { id, path, size })
         }
+        "tui/executor" => EventKind::Tui(TuiEvent::Executor {
+            name: fields.text("executor").unwrap_or_default(),
+        }),
         "tui/host" => EventKind::Tui(TuiEvent::Host {
             name: fields.text("host").unwrap_or_default(),
         }),
@@ -338,6 +341,7 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
             put("path", path.as_str().into());
             put("size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX)));
         }
+        EventKind::Tui(TuiEvent::Executor { name }) => put("executor", name.as_str().into()),
         EventKind::Tui(TuiEvent::Host { name }) => put("host", name.as_str().into()),
         EventKind::Tui(TuiEvent::ResultSaved {
             name,

@@ -27,6 +27,7 @@ use crate::vcs;
 
 use super::again;
 use super::error::UserError;
+use super::executor;
 use super::history;
 use super::local::{self, BuildRequest, LARGEST_BLOB};
 use super::log_desk::{self, LogTask};
@@ -214,8 +215,9 @@ impl Desk {
             .collect();
         let home = self.home.clone();
         let opener = self.opener();
+        let wanted = wanted.clone();
         self.runtime.spawn(async move {
-            if let Err(error) = start_and_open(&home, request, &opener).await {
+            if let Err(error) = start_and_open(&home, request, wanted, &opener).await {
                 opener.tell(Msg::Notice(Notice::bad(error.to_string())));
             }
         });
@@ -432,12 +434,20 @@ impl Opener {
     }
 }
 
-/// Starts a build and shows it.
-async fn start_and_open(
+/// Starts a build and shows it; or asks, when its container jobs could only run in this machine's
+/// shell and nobody has said that they may.
+pub(super) async fn start_and_open(
     home: &Home,
     request: BuildRequest,
+    wanted: Wanted,
     opener: &Opener,
 ) -> Result<(), UserError> {
+    if request.run.executor == ExecutorChoice::Auto
+        && let Err(reason) = executor::choose(ExecutorChoice::Auto).await
+    {
+        opener.tell(Msg::NoEngine(wanted, reason));
+        return Ok(());
+    }
     let running = local::start(home, request.clone()).await?;
     opener.open_running(running, request);
     Ok(())

@@ -117,6 +117,10 @@ fn write_build(out: &mut impl Write, build: &Build, folder: &BuildFolder) -> io:
         let (name, why) = (clean(&host.name), clean(&host.reason));
         writeln!(out, "  script host {name}: {why}")?;
     }
+    if let Some(executor) = &build.executor {
+        let (name, why) = (clean(&executor.name), clean(&executor.reason));
+        writeln!(out, "  executor {name}: {why}")?;
+    }
     if let Some(message) = &build.message {
         writeln!(out, "  {}", clean_lines(message))?;
     }

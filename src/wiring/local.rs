@@ -10,21 +10,22 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{BuildArgs, ExecutorChoice, RunArgs};
+use crate::cli::{BuildArgs, RunArgs};
 use crate::domain::{GitInfo, JobId, Sid, TuiEvent, stable_hash};
 use crate::edn::{Map, Value};
 use crate::engine::{
     Approvals, BuildPlan, BuildSummary, Engine, EngineHandle, GraphRule, Limits, masks::Masks,
 };
-use crate::executors::{HostExecutor, HostOptions, scratch_name};
+use crate::executors::scratch_name;
 use crate::hosts::{Host, HostChild};
-use crate::ports::{Checkout, Clock, Executor, SystemClock};
+use crate::ports::{Checkout, Clock, SystemClock};
 use crate::script;
 use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
 use crate::store::{BuildFolder, FolderBlobs, Home};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::error::UserError;
+use super::executor;
 use super::host::{self, HostOrders, Prepared};
 use super::params::FixedParams;
 use super::surroundings::{self, FixedSecrets, warn_of_readers};
@@ -150,16 +151,13 @@ async fn set_up(
         .collect();
     masks.add_environment(variables.iter().map(|(n, v)| (n.as_str(), v.as_str())));
 
-    let executor: Arc<dyn Executor> = Arc::new(HostExecutor::new(
-        scratch(home),
-        HostOptions {
-            keep: run.no_clean,
-            env: run.env.clone(),
-        },
-    ));
-    if let Err(why) = choose_executor(run.executor) {
-        refusal.get_or_insert(why);
-    }
+    let chosen_executor = match executor::choose(run.executor).await {
+        Ok(choice) => Some(choice),
+        Err(why) => {
+            refusal.get_or_insert(why);
+            None
+        }
+    };
     let (working_tree, problem) = FolderCheckout::working_tree(&dir);
     let mut checkout = working_tree;
     if let Some(revision) = &request.revision {
@@ -186,6 +184,21 @@ async fn set_up(
     };
     let checkout = Arc::new(checkout);
     let git = checkout.describe();
+    let why_executor = chosen_executor
+        .as_ref()
+        .map(|choice| choice.reason(run.executor));
+    let executor = chosen_executor.map(|choice| choice.executor(home, run, checkout.dir()));
+    let executor = match executor {
+        Some(Ok(executor)) => executor,
+        // It is refused, and runs no job.
+        none => {
+            if let Some(Err(why)) = none {
+                refusal.get_or_insert(why);
+            }
+            executor::host(home, run)
+        }
+    };
+    let executor_name = executor.name().to_owned();
 
     let keys = Keys::random()
         .map_err(|error| UserError::new(format!("the system has no random numbers: {error}")))?;
@@ -266,6 +279,11 @@ async fn set_up(
     if let Some(Prepared { chosen, .. }) = &prepared {
         let name = chosen.host.name().to_owned();
         handle.note(None, TuiEvent::Host { name }, Some(chosen.reason.clone()));
+    }
+
+    if why_executor.is_some() {
+        let name = executor_name;
+        handle.note(None, TuiEvent::Executor { name }, why_executor);
     }
 
     let shutdown = CancellationToken::new();
@@ -374,23 +392,6 @@ pub(super) fn repo_id(dir: &Path) -> String {
         // As there, eight digits tell two folders of one name apart.
         format!("{}-{:08x}", name.as_deref().unwrap_or("root"), hash >> 32)
     })
-}
-
-fn choose_executor(choice: ExecutorChoice) -> Result<(), String> {
-    match choice {
-        ExecutorChoice::Host => Ok(()),
-        ExecutorChoice::Docker => Err(
-            "this version cannot run jobs in Docker or Podman yet: --executor host runs them in \
-             the shell of this machine"
-                .to_owned(),
-        ),
-        ExecutorChoice::Auto => Err(
-            "container jobs need an executor, and this version has none for containers yet: \
-             --executor host runs them in the shell of this machine, each in a private copy of \
-             the project"
-                .to_owned(),
-        ),
-    }
 }
 
 /// The embedded host's script has been read, and its faults are told with their places.

@@ -18,6 +18,7 @@ mod again;
 mod demo;
 mod desk;
 mod error;
+mod executor;
 mod history;
 mod host;
 mod local;

@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::app::state::Dialog;
 use crate::app::{self, Bindings, Effect, Msg, Notice, Project, QuitManner, Script, Setup, State};
-use crate::cli::ExecutorChoice;
 use crate::config;
 use crate::domain::{Event, GitInfo, JobId, Sid};
 use crate::engine::StopReason;
@@ -20,7 +18,7 @@ use crate::ui::Ui;
 
 use super::Look;
 use super::again;
-use super::desk::Desk;
+use super::desk::{Desk, start_and_open};
 use super::error::{Exit, UserError};
 use super::local::{self, BuildRequest};
 
@@ -29,9 +27,7 @@ enum First {
     /// The project: its jobs and its builds.
     Nothing,
     /// A build that is started now; the program's exit status is its own.
-    Start(BuildRequest),
-    /// The same, once a user has agreed to run its jobs in the shell of this machine.
-    Ask(BuildRequest),
+    Start(Box<BuildRequest>),
     /// A build that runs elsewhere, or is over.
     Watch(Sid),
 }
@@ -56,10 +52,7 @@ pub(super) async fn build(
     request: BuildRequest,
     look: Look,
 ) -> Result<Exit, UserError> {
-    let first = match request.run.executor {
-        ExecutorChoice::Auto => First::Ask(request.clone()),
-        _ => First::Start(request.clone()),
-    };
+    let first = First::Start(Box::new(request.clone()));
     show(home, request, first, look).await
 }
 
@@ -79,15 +72,14 @@ async fn show(
     template.dir.clone_from(&dir);
     let first = match first {
         // By a path that means the same in every folder: it is shown, and part of a command.
-        First::Start(request) => First::Start(BuildRequest {
-            dir: dir.clone(),
-            ..request
-        }),
+        First::Start(mut request) => {
+            request.dir.clone_from(&dir);
+            First::Start(request)
+        }
         other => other,
     };
     let (to_app, msgs) = mpsc::unbounded_channel();
     let runtime = Handle::current();
-    let ask_for_host = template.run.executor == ExecutorChoice::Auto;
     let desk = Desk::new(
         home.clone(),
         template,
@@ -120,17 +112,9 @@ async fn show(
         history: Vec::new(),
         bindings: Bindings::default(),
         mouse: false,
-        ask_for_host,
     });
     state.starting = matches!(first, First::Start(_));
-    let wants_build = matches!(first, First::Start(_) | First::Ask(_));
-    if let First::Ask(request) = &first {
-        state.dialog = Some(Dialog::Host(app::BuildRequest {
-            origin: app::Origin::Project,
-            jobs: request.run.jobs.iter().map(JobId::new).collect(),
-            on_host: false,
-        }));
-    }
+    let wants_build = state.starting;
     let failed: Arc<Mutex<Option<UserError>>> = Arc::default();
     begin(first, &desk, &home, &to_app, &runtime, &failed);
 
@@ -214,19 +198,21 @@ fn begin(
     let home = home.clone();
     let swept = sweep(home.clone(), to_app.clone(), runtime);
     match first {
-        First::Nothing | First::Ask(_) => {}
+        First::Nothing => {}
         First::Watch(sid) => desk.perform(Effect::OpenBuild(sid)),
         First::Start(request) => {
             let opener = desk.opener();
             let failed = Arc::clone(failed);
             runtime.spawn(async move {
-                match local::start(&home, request.clone()).await {
-                    Ok(running) => opener.open_running(running, request),
-                    Err(error) => {
-                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                        // There is nothing to show: the reason is for the shell.
-                        opener.tell(Msg::Terminate);
-                    }
+                let wanted = app::BuildRequest {
+                    origin: app::Origin::Project,
+                    jobs: request.run.jobs.iter().map(JobId::new).collect(),
+                    on_host: false,
+                };
+                if let Err(error) = start_and_open(&home, *request, wanted, &opener).await {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    // There is nothing to show: the reason is for the shell.
+                    opener.tell(Msg::Terminate);
                 }
             });
         }

@@ -163,7 +163,7 @@ fn refused_by_dialog(state: &State, action: Action) -> bool {
     let always = matches!(action, Action::Redraw | Action::Suspend | Action::Interrupt);
     match &state.dialog {
         None => matches!(action, Action::Yes | Action::No),
-        Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(_)) => {
+        Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(..)) => {
             !always && !matches!(action, Action::Yes | Action::No)
         }
         Some(Dialog::Help(_)) => {
@@ -455,23 +455,7 @@ fn start(state: &mut State, origin: Origin, jobs: Vec<JobId>, effects: &mut Vec<
             jobs,
             on_host: false,
         };
-        if state.ask_for_host && needs_to_ask(state, &request.origin) {
-            state.dialog = Some(Dialog::Host(request));
-        } else {
-            launch(state, request, effects);
-        }
-    }
-}
-
-/// The demo is this program's own, and a build that was started here runs as it ran.
-fn needs_to_ask(state: &State, origin: &Origin) -> bool {
-    match origin {
-        Origin::Demo => false,
-        Origin::Project => true,
-        Origin::Again(sid) => {
-            let known = state.builds.get(sid);
-            !known.is_some_and(|view| view.info.offers.owned && !view.build.jobs().is_empty())
-        }
+        launch(state, request, effects);
     }
 }
 
@@ -564,9 +548,7 @@ fn yes(state: &mut State, effects: &mut Vec<Effect>) {
             say(state, "stopping the build; Ctrl-c stops at once");
         }
         Some(Dialog::Cancel(sid)) => cancel(state, &sid, effects),
-        Some(Dialog::Host(mut request)) => {
-            // Asked once: who has said yes has said it for this session.
-            state.ask_for_host = false;
+        Some(Dialog::Host(mut request, _)) => {
             request.on_host = true;
             launch(state, request, effects);
         }

@@ -89,6 +89,13 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             acts::copy(state, text, &mut effects);
             true
         }
+        Msg::NoEngine(request, reason) => {
+            state.starting = false;
+            if !state.leaving {
+                state.dialog = Some(Dialog::Host(request, reason));
+            }
+            true
+        }
         Msg::Notice(notice) => {
             state.starting &= !notice.bad;
             state.notice = Some(notice);

@@ -1,0 +1,553 @@
+//! One job, from its order to its outcome.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::exec::StartExecOptions;
+use bollard::models::ExecConfig;
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
+    KillContainerOptionsBuilder, StartContainerOptions, WaitContainerOptionsBuilder,
+};
+use futures_util::{Stream, StreamExt};
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep_until};
+
+use crate::domain::JobStatus;
+use crate::executors::blobs;
+use crate::executors::plan::{self, Commands};
+use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, LogStream, StopToken};
+
+use super::container::{self, Plan, SCRIPTS, Surroundings};
+use super::stream::{Piece, Splitter};
+use super::transfer::{self, Inside, said};
+use super::{Shared, pull, random_id, remove};
+
+/// How long output is read on when the container has ended.
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
+
+/// Runs a job to its end; what goes wrong is how it ends.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    order: JobOrder,
+    ports: Arc<dyn JobPorts>,
+    stop: StopToken,
+) -> JobOutcome {
+    match perform(&shared, &order, &*ports, &stop).await {
+        Ok(outcome) | Err(outcome) => outcome,
+    }
+}
+
+/// The error is the outcome of a job that came to an early end.
+async fn perform(
+    shared: &Arc<Shared>,
+    order: &JobOrder,
+    ports: &dyn JobPorts,
+    stop: &StopToken,
+) -> Result<JobOutcome, JobOutcome> {
+    let job = &order.job;
+    let commands =
+        Commands::of(job).ok_or_else(|| error("the job has nothing to run".to_owned()))?;
+    let wanted_dir = job.work_dir.as_deref().unwrap_or_default();
+    let dir = plan::inside(Path::new(""), wanted_dir).ok_or_else(|| {
+        error(format!(
+            "work-dir {wanted_dir:?} leads out of the workspace"
+        ))
+    })?;
+    blobs::check_paths(order, &dir).map_err(error)?;
+    let mark = format!("\u{1e}{}", random_id());
+    let engine = &shared.engine;
+    let around = Surroundings {
+        checkout: engine.is_local().then_some(&*shared.options.checkout),
+        cpus: engine.cpus,
+        owner: (!shared.options.keep).then_some(&*shared.owner.id),
+        mark: &mark,
+    };
+    let plan = container::plan(order, &commands, &dir, &around).map_err(error)?;
+    for warning in &plan.warnings {
+        ports.report(JobReport::Warning(warning.clone()));
+    }
+
+    let preparing = prepare(shared, order, ports, &commands, &dir, &plan);
+    let (container, inside) = unless_stopped(stop, preparing).await?.map_err(error)?;
+    ports.report(JobReport::Started);
+    let running = Running {
+        shared,
+        order,
+        ports,
+        stop,
+        commands: &commands,
+        plan: &plan,
+        id: &container.id,
+    };
+    let outcome = running.run(&mark).await;
+    if outcome.status == JobStatus::Canceled {
+        return Err(outcome);
+    }
+    unless_stopped(stop, blobs::save(order, &dir, &inside, ports, outcome)).await
+}
+
+/// Makes the container and puts into it what the job needs. The error is a sentence.
+async fn prepare<'a>(
+    shared: &'a Arc<Shared>,
+    order: &JobOrder,
+    ports: &dyn JobPorts,
+    commands: &Commands,
+    dir: &Path,
+    plan: &Plan,
+) -> Result<(Container, Inside<'a>), String> {
+    let docker = &shared.engine.docker;
+    let image = plan.body.image.as_deref().unwrap_or_default();
+    let platform = plan.platform.as_deref();
+    pull::ensure(docker, image, platform, shared.options.pull, ports).await?;
+    let container = Container::create(shared, order, plan).await?;
+    let lines = match commands {
+        Commands::Lines(lines) => &lines[..],
+        Commands::Program(_) => &[],
+    };
+    let token = order.api.as_ref().map(|api| api.token.expose_secret());
+    let id = &*container.id;
+    let sent = async {
+        let tools = transfer::equipment(lines, token).map_err(|error| error.to_string())?;
+        transfer::upload(
+            docker,
+            id,
+            "/",
+            futures_util::stream::iter([Ok(tools.into())]),
+        )
+        .await
+        .map_err(|error| said(&error))?;
+        if !transfer::workspace(docker, id, ports, &order.workspace).await? {
+            return Err("it is not in the store".to_owned());
+        }
+        Ok(())
+    };
+    sent.await
+        .map_err(|reason| format!("cannot copy the workspace into the container: {reason}"))?;
+    let folder = shared
+        .build(&order.sid)
+        .job(order.job.id.as_str(), order.attempt)
+        .map_err(|reason| format!("cannot make the job's folder: {reason}"))?;
+    let inside = Inside {
+        docker,
+        id: container.id.clone(),
+        folder: Arc::new(folder),
+    };
+    blobs::restore(order, dir, &inside, ports).await?;
+    let work_dir = container::work_dir(dir);
+    let wanted = order.job.work_dir.as_deref().unwrap_or_default();
+    match transfer::look(docker, id, &work_dir).await? {
+        Some((_, link)) if !link.is_empty() => {}
+        Some((true, _)) => {}
+        Some((false, _)) => return Err(format!("work-dir {wanted:?} is no folder")),
+        None => return Err(format!("work-dir {wanted:?} does not exist")),
+    }
+    Ok((container, inside))
+}
+
+/// A container of ours. It goes away with this.
+struct Container {
+    id: Arc<str>,
+    shared: Arc<Shared>,
+}
+
+impl Container {
+    async fn create(shared: &Arc<Shared>, order: &JobOrder, plan: &Plan) -> Result<Self, String> {
+        let name = container::name(order);
+        let options = CreateContainerOptionsBuilder::default().name(&name);
+        let options = match &plan.platform {
+            Some(platform) => options.platform(platform),
+            None => options,
+        };
+        let created = shared
+            .engine
+            .docker
+            .create_container(Some(options.build()), plan.body.clone())
+            .await
+            .map_err(|error| format!("the engine makes no container of it: {}", said(&error)))?;
+        Ok(Self {
+            id: created.id.into(),
+            shared: Arc::clone(shared),
+        })
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.shared.options.keep {
+            return;
+        }
+        let (docker, id) = (self.shared.engine.docker.clone(), Arc::clone(&self.id));
+        self.shared.tasks.spawn(async move {
+            // What stays is removed by a later run: it is labelled.
+            let _ = remove(&docker, &id).await;
+        });
+    }
+}
+
+/// Why a job that runs is made to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Stopped,
+    TimedOut,
+}
+
+/// A job whose container is about to start.
+struct Running<'a> {
+    shared: &'a Arc<Shared>,
+    order: &'a JobOrder,
+    ports: &'a dyn JobPorts,
+    stop: &'a StopToken,
+    commands: &'a Commands,
+    plan: &'a Plan,
+    id: &'a str,
+}
+
+impl Running<'_> {
+    /// Starts the container and sees its commands through.
+    async fn run(&self, mark: &str) -> JobOutcome {
+        let docker = &self.shared.engine.docker;
+        let options = AttachContainerOptionsBuilder::default()
+            .stream(true)
+            .stdout(true)
+            .stderr(true)
+            .build();
+        // Before it starts, so that not a byte is missed.
+        let mut output = match docker.attach_container(self.id, Some(options)).await {
+            Ok(attached) => attached.output,
+            Err(error) => return error_of("cannot listen to the container", &error),
+        };
+        let options = WaitContainerOptionsBuilder::default()
+            .condition("next-exit")
+            .build();
+        let mut ended = pin!(docker.wait_container(self.id, Some(options)));
+        // The request for its end has to be on its way before it starts.
+        if let Some(Some(early)) = futures_util::FutureExt::now_or_never(ended.next()) {
+            return match early {
+                Ok(_) => error("the container ended before it was started".to_owned()),
+                Err(error) => error_of("cannot wait for the container", &error),
+            };
+        }
+        if let Err(failed) = docker
+            .start_container(self.id, None::<StartContainerOptions>)
+            .await
+        {
+            return error(self.not_started(&failed));
+        }
+        let mut listener = Listener::new(self.ports, mark, self.commands);
+        let mut why = None;
+        let mut killed = false;
+        let mut heard_all = false;
+        // The job's time limit first; then the end of the grace time.
+        let mut timer = pin!(sleep_until(Instant::now() + self.order.timeout));
+        let exit = loop {
+            tokio::select! {
+                biased;
+                () = self.stop.kill.cancelled(), if !killed => {
+                    killed = true;
+                    why.get_or_insert(Why::Stopped);
+                    self.kill().await;
+                }
+                () = self.stop.stop.cancelled(), if why.is_none() => {
+                    why = Some(Why::Stopped);
+                    timer.as_mut().reset(Instant::now() + self.order.grace);
+                    self.ask_to_end().await;
+                }
+                () = &mut timer, if !killed => {
+                    if why.is_none() {
+                        why = Some(Why::TimedOut);
+                        timer.as_mut().reset(Instant::now() + self.order.grace);
+                        self.ask_to_end().await;
+                    } else {
+                        killed = true;
+                        self.kill().await;
+                    }
+                }
+                chunk = output.next(), if !heard_all => match chunk {
+                    Some(Ok(chunk)) => listener.hear(&chunk),
+                    _ => heard_all = true,
+                },
+                end = ended.next() => break exit_of(end),
+            }
+        };
+        if !heard_all {
+            let rest = hear_rest(&mut output, &mut listener);
+            let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
+        }
+        match exit {
+            Ok(exit) => self.outcome(listener.end(exit), exit, why).await,
+            Err(reason) => {
+                listener.end(-1);
+                error(format!("the engine has lost the container: {reason}"))
+            }
+        }
+    }
+
+    async fn outcome(&self, failed: Option<usize>, exit: i64, why: Option<Why>) -> JobOutcome {
+        let failure = |message: String| JobOutcome {
+            status: JobStatus::Failure,
+            exit: Some(exit),
+            message: Some(message),
+        };
+        match why {
+            Some(Why::Stopped) => return canceled(Some(exit)),
+            Some(Why::TimedOut) => {
+                return failure(format!(
+                    "timed out after {}",
+                    plan::duration(self.order.timeout)
+                ));
+            }
+            None => {}
+        }
+        if self.ran_out_of_memory().await {
+            let limit = self.plan.memory / (1 << 20);
+            return failure(format!(
+                "out of memory: the job has {limit} MiB (its `memory`, in GB, or `size`)"
+            ));
+        }
+        match (exit, failed) {
+            (0, _) => JobOutcome {
+                status: JobStatus::Success,
+                exit: Some(0),
+                message: None,
+            },
+            (exit, Some(index)) => failure(format!(
+                "exit status {exit} in {}",
+                self.commands.describe(index)
+            )),
+            (exit, None) => failure(format!("the container ended with exit status {exit}")),
+        }
+    }
+
+    async fn ran_out_of_memory(&self) -> bool {
+        let docker = &self.shared.engine.docker;
+        let seen = docker
+            .inspect_container(self.id, None::<InspectContainerOptions>)
+            .await;
+        let state = seen.ok().and_then(|seen| seen.state);
+        state.and_then(|state| state.oom_killed).unwrap_or(false)
+    }
+
+    /// Why an engine does not start a container, in words that help.
+    fn not_started(&self, failed: &Error) -> String {
+        let reason = said(failed);
+        let image = self.order.job.image.as_deref().unwrap_or_default();
+        let missing = reason.contains("no such file") || reason.contains("not found");
+        match self.commands {
+            Commands::Lines(_) if missing => format!(
+                "image {image} has no {}, which a job with a script needs: {reason}",
+                container::shell(&self.order.job)
+            ),
+            _ => format!("the container cannot be started: {reason}"),
+        }
+    }
+
+    /// Asks everything in the container to end, without the driver, which then tells how.
+    async fn ask_to_end(&self) {
+        let docker = &self.shared.engine.docker;
+        let Commands::Lines(_) = self.commands else {
+            // It is the first process itself.
+            let options = KillContainerOptionsBuilder::default()
+                .signal("TERM")
+                .build();
+            // One that has just ended needs no signal.
+            let _ = docker.kill_container(self.id, Some(options)).await;
+            return;
+        };
+        let line = format!(": >{SCRIPTS}/abort; kill -TERM -1");
+        let config = ExecConfig {
+            cmd: Some(vec![
+                container::shell(&self.order.job),
+                "-c".to_owned(),
+                line,
+            ]),
+            // The job's own user may not end what it has started as another one.
+            user: Some("0".to_owned()),
+            ..ExecConfig::default()
+        };
+        // Likewise; and what does not hear is killed.
+        if let Ok(made) = docker.create_exec(self.id, config).await {
+            let options = StartExecOptions {
+                detach: true,
+                ..StartExecOptions::default()
+            };
+            let _ = docker.start_exec(&made.id, Some(options)).await;
+        }
+    }
+
+    async fn kill(&self) {
+        let options = KillContainerOptionsBuilder::default()
+            .signal("KILL")
+            .build();
+        let docker = &self.shared.engine.docker;
+        // Likewise.
+        let _ = docker.kill_container(self.id, Some(options)).await;
+    }
+}
+
+/// How a container ended. The error is the end of a sentence.
+fn exit_of(
+    end: Option<Result<bollard::models::ContainerWaitResponse, Error>>,
+) -> Result<i64, String> {
+    match end {
+        Some(Ok(end)) => Ok(end.status_code),
+        Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
+        Some(Err(error)) => Err(said(&error)),
+        None => Err("it says no more".to_owned()),
+    }
+}
+
+async fn hear_rest(
+    output: &mut (impl Stream<Item = Result<LogOutput, Error>> + Unpin),
+    listener: &mut Listener<'_>,
+) {
+    while let Some(Ok(chunk)) = output.next().await {
+        listener.hear(&chunk);
+    }
+}
+
+/// Makes lines of a log and reports of what a container writes.
+struct Listener<'a> {
+    ports: &'a dyn JobPorts,
+    out: Heard,
+    err: Heard,
+    /// A program without a driver has one command, from its start to its end.
+    driven: bool,
+    /// How many commands have begun, and ended.
+    begun: usize,
+    ended: usize,
+    failed: Option<usize>,
+}
+
+/// One of the two outputs.
+struct Heard {
+    stream: LogStream,
+    splitter: Splitter,
+    command: Option<usize>,
+    /// Commands whose end was heard here.
+    ends: usize,
+}
+
+impl<'a> Listener<'a> {
+    fn new(ports: &'a dyn JobPorts, mark: &str, commands: &Commands) -> Self {
+        let driven = matches!(commands, Commands::Lines(_));
+        if !driven {
+            ports.report(JobReport::CommandStarted { index: 0 });
+        }
+        let heard = |stream| Heard {
+            stream,
+            splitter: Splitter::new(mark),
+            command: (!driven).then_some(0),
+            ends: 0,
+        };
+        Self {
+            ports,
+            out: heard(LogStream::Out),
+            err: heard(LogStream::Err),
+            driven,
+            begun: usize::from(!driven),
+            ended: 0,
+            failed: None,
+        }
+    }
+
+    fn hear(&mut self, chunk: &LogOutput) {
+        let (is_err, bytes) = match chunk {
+            LogOutput::StdErr { message } => (true, message),
+            LogOutput::StdOut { message } | LogOutput::Console { message } => (false, message),
+            LogOutput::StdIn { .. } => return,
+        };
+        let pieces = self.heard(is_err).splitter.feed(bytes);
+        for piece in pieces {
+            self.take(is_err, piece);
+        }
+    }
+
+    fn heard(&mut self, is_err: bool) -> &mut Heard {
+        if is_err { &mut self.err } else { &mut self.out }
+    }
+
+    fn take(&mut self, is_err: bool, piece: Piece) {
+        let ports = self.ports;
+        let heard = self.heard(is_err);
+        match piece {
+            Piece::Text(bytes) => ports.log(heard.stream, heard.command, &bytes),
+            Piece::Start(index) => {
+                heard.command = Some(index);
+                if index == self.begun {
+                    self.begun += 1;
+                    ports.report(JobReport::CommandStarted { index });
+                }
+            }
+            Piece::End(index, exit) => {
+                heard.ends = index + 1;
+                // All that it wrote has come when both have told its end.
+                if self.out.ends.min(self.err.ends) > self.ended && index == self.ended {
+                    self.over(index, exit);
+                }
+            }
+        }
+    }
+
+    fn over(&mut self, index: usize, exit: i64) {
+        self.ended = index + 1;
+        if exit != 0 {
+            self.failed.get_or_insert(index);
+        }
+        self.ports.report(JobReport::CommandEnded { index, exit });
+    }
+
+    /// The container has ended; returns the command that failed, if one did.
+    fn end(&mut self, exit: i64) -> Option<usize> {
+        for is_err in [false, true] {
+            let rest = self.heard(is_err).splitter.end();
+            if !rest.is_empty() {
+                self.take(is_err, Piece::Text(rest));
+            }
+        }
+        // What had begun and did not tell its end has ended with the container.
+        if self.begun > self.ended && (self.driven || self.begun == 1) {
+            self.over(self.ended, exit);
+        }
+        self.failed
+    }
+}
+
+fn error(message: String) -> JobOutcome {
+    JobOutcome {
+        status: JobStatus::Error,
+        exit: None,
+        message: Some(message),
+    }
+}
+
+fn error_of(what: &str, reason: &Error) -> JobOutcome {
+    error(format!("{what}: {}", said(reason)))
+}
+
+fn canceled(exit: Option<i64>) -> JobOutcome {
+    JobOutcome {
+        status: JobStatus::Canceled,
+        exit,
+        message: None,
+    }
+}
+
+/// Waits for something, unless the job is to stop.
+async fn unless_stopped<T>(
+    stop: &StopToken,
+    work: impl Future<Output = T>,
+) -> Result<T, JobOutcome> {
+    tokio::select! {
+        // A stop counts also when the work is done by now.
+        biased;
+        () = stop.stop.cancelled() => Err(canceled(None)),
+        () = stop.kill.cancelled() => Err(canceled(None)),
+        done = work => Ok(done),
+    }
+}

@@ -1,0 +1,16 @@
+# The first process of a container: runs the lines of a script, each in a shell of its own, and
+# says on both outputs where one begins and how it ends.
+# Arguments: the marker, the shell, the folder of the lines, the working directory, their number.
+cd "$4" || exit 126
+line=0
+while [ "$line" -lt "$5" ]; do
+    if [ -e "$3/abort" ]; then exit 143; fi
+    echo "$1 s $line"
+    echo "$1 s $line" >&2
+    "$2" "$3/$line"
+    code=$?
+    echo "$1 e $line $code"
+    echo "$1 e $line $code" >&2
+    if [ "$code" != 0 ]; then exit "$code"; fi
+    line=$((line + 1))
+done

@@ -1,0 +1,287 @@
+//! The Docker executor: container jobs in containers of an engine.
+//!
+//! ```text
+//! order ─▶ plan ─▶ create (pull) ─▶ upload ─▶ caches, artifacts ─▶ attach, start ─▶ output ─▶ save ─▶ remove
+//! ```
+//!
+//! - `engines.rs`: where an engine may be, and why there.
+//! - `container.rs`: what an order comes to as a container.
+//! - `course.rs`: one job from its order to its outcome. Start reading there.
+//! - `pull.rs`, `credentials.rs`: getting images.
+//! - `driver.sh`, `stream.rs`: the first process of a container, and what it says between commands.
+//! - `transfer.rs`: files on their way into and out of a container, through the engine.
+//! - `owner.rs`: who removes what a killed program left.
+//!
+//! Nothing but mounts and the script API's socket needs the engine to see our files.
+
+mod container;
+mod course;
+mod credentials;
+mod engines;
+mod owner;
+mod pull;
+mod stream;
+mod transfer;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::Sid;
+use crate::ports::{Executor, JobOrder, JobOutcome, JobPorts, StopToken, chain};
+
+use super::host::scratch::BuildScratch;
+use engines::Address;
+use owner::Owner;
+
+/// How long an engine that is looked for may take to answer.
+const ANSWER: Duration = Duration::from_secs(3);
+/// No single request takes longer: uploads of large workspaces are requests too.
+const LONGEST_REQUEST: u64 = 6 * 60 * 60;
+
+/// When images are pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pull {
+    /// Before every job.
+    Always,
+    /// When the engine does not have them.
+    #[default]
+    Missing,
+    /// Never.
+    Never,
+}
+
+/// What may be chosen about the Docker executor.
+#[derive(Debug, Clone, Default)]
+pub struct DockerOptions {
+    /// Leave the containers of jobs where they are (`--no-clean`).
+    pub keep: bool,
+    /// When images are pulled.
+    pub pull: Pull,
+    /// The folder that is built: mounts lead nowhere else.
+    pub checkout: PathBuf,
+}
+
+/// An engine that answers.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    docker: Docker,
+    address: Address,
+    cpus: Option<i64>,
+    /// Which it is and why, for people.
+    pub reason: String,
+}
+
+impl Engine {
+    /// Finds the engine that Docker's own client would use. The error is a sentence.
+    pub async fn find(env: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let mut reasons = Vec::new();
+        for candidate in engines::candidates(env)? {
+            let what = format!("{} ({})", candidate.address, candidate.why);
+            match tokio::time::timeout(ANSWER, Self::ask(&candidate)).await {
+                Ok(Ok(engine)) => return Ok(engine),
+                Ok(Err(reason)) => reasons.push(format!("{what}: {reason}")),
+                Err(_) => reasons.push(format!("{what}: it does not answer")),
+            }
+        }
+        Err(format!(
+            "no container engine answers: {}",
+            reasons.join("; ")
+        ))
+    }
+
+    async fn ask(candidate: &engines::Candidate) -> Result<Self, String> {
+        let docker = connect(&candidate.address).map_err(|error| chain(&error))?;
+        let version = docker.version().await.map_err(|error| chain(&error))?;
+        let cpus = docker.info().await.ok().and_then(|info| info.ncpu);
+        let parts = version.components.unwrap_or_default();
+        let is_podman = parts.iter().any(|part| part.name.contains("Podman"));
+        let reason = format!(
+            "{} {} at {}, {}",
+            if is_podman { "Podman" } else { "Docker Engine" },
+            version.version.unwrap_or_default(),
+            candidate.address,
+            candidate.why
+        );
+        Ok(Self {
+            docker,
+            address: candidate.address.clone(),
+            cpus,
+            reason,
+        })
+    }
+
+    fn is_local(&self) -> bool {
+        matches!(self.address, Address::Socket(_))
+    }
+}
+
+fn connect(address: &Address) -> Result<Docker, bollard::errors::Error> {
+    match address {
+        Address::Socket(path) => {
+            let path = path.to_string_lossy();
+            Docker::connect_with_unix(&path, LONGEST_REQUEST, API_DEFAULT_VERSION)
+        }
+        Address::Tcp { host, tls: None } => {
+            Docker::connect_with_http(host, LONGEST_REQUEST, API_DEFAULT_VERSION)
+        }
+        Address::Tcp {
+            host,
+            tls: Some(dir),
+        } => Docker::connect_with_ssl(
+            host,
+            &dir.join("key.pem"),
+            &dir.join("cert.pem"),
+            &dir.join("ca.pem"),
+            LONGEST_REQUEST,
+            API_DEFAULT_VERSION,
+        ),
+    }
+}
+
+/// Runs container jobs in an engine.
+pub struct DockerExecutor {
+    shared: Arc<Shared>,
+}
+
+/// What all jobs of an executor have in common.
+struct Shared {
+    engine: Engine,
+    options: DockerOptions,
+    owner: Owner,
+    scratch: PathBuf,
+    builds: Mutex<HashMap<Sid, Arc<BuildScratch>>>,
+    /// Containers on their way out.
+    tasks: TaskTracker,
+}
+
+impl DockerExecutor {
+    /// An executor that works below `scratch`, and notes in `owners` that it is alive. It begins
+    /// to remove what runs have left that noted themselves there and are over.
+    pub fn new(
+        engine: Engine,
+        scratch: PathBuf,
+        owners: &std::path::Path,
+        options: DockerOptions,
+    ) -> std::io::Result<Self> {
+        let dead = owner::dead(owners);
+        let shared = Arc::new(Shared {
+            engine,
+            options,
+            owner: Owner::register(owners, random_id())?,
+            scratch,
+            builds: Mutex::default(),
+            tasks: TaskTracker::new(),
+        });
+        if !dead.is_empty() {
+            let docker = shared.engine.docker.clone();
+            let owners = owners.to_owned();
+            shared.tasks.spawn(async move {
+                for id in dead {
+                    // What cannot be removed now is for the next run.
+                    if remove_all(&docker, &id).await.is_ok() {
+                        let _ = std::fs::remove_file(owners.join(&id));
+                    }
+                }
+            });
+        }
+        Ok(Self { shared })
+    }
+}
+
+/// Removes the containers of a run.
+async fn remove_all(docker: &Docker, owner: &str) -> Result<(), bollard::errors::Error> {
+    let label = format!("{}={owner}", container::OWNER_LABEL);
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(&HashMap::from([("label", vec![label.as_str()])]))
+        .build();
+    for container in docker.list_containers(Some(options)).await? {
+        if let Some(id) = container.id {
+            remove(docker, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn remove(docker: &Docker, id: &str) -> Result<(), bollard::errors::Error> {
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
+    match docker.remove_container(id, Some(options)).await {
+        Err(bollard::errors::Error::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        }) => Ok(()),
+        result => result,
+    }
+}
+
+/// 128 bits that no other run has, as text.
+fn random_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let part = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", part(), part())
+}
+
+impl Shared {
+    fn build(&self, sid: &Sid) -> Arc<BuildScratch> {
+        let mut builds = self.builds.lock().unwrap_or_else(PoisonError::into_inner);
+        let build = builds
+            .entry(sid.clone())
+            .or_insert_with(|| Arc::new(BuildScratch::new(self.scratch.clone(), sid, false)));
+        Arc::clone(build)
+    }
+}
+
+/// Without what is not ours.
+impl fmt::Debug for DockerExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DockerExecutor")
+            .field("engine", &self.shared.engine.reason)
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Executor for DockerExecutor {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn run(
+        &self,
+        order: JobOrder,
+        ports: Arc<dyn JobPorts>,
+        stop: StopToken,
+    ) -> BoxFuture<'static, JobOutcome> {
+        course::run(Arc::clone(&self.shared), order, ports, stop).boxed()
+    }
+
+    fn build_ended<'a>(&'a self, sid: &'a Sid) -> BoxFuture<'a, ()> {
+        async move {
+            self.shared.tasks.close();
+            self.shared.tasks.wait().await;
+            self.shared.tasks.reopen();
+            let build = self
+                .shared
+                .builds
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(sid);
+            if let Some(build) = build {
+                build.end().await;
+            }
+        }
+        .boxed()
+    }
+}

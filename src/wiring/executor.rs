@@ -1,0 +1,87 @@
+//! What runs the container jobs of a build, and why that.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::{ExecutorChoice, RunArgs};
+use crate::executors::docker::{Engine, Pull};
+use crate::executors::{DockerExecutor, DockerOptions, HostExecutor, HostOptions};
+use crate::ports::Executor;
+use crate::store::Home;
+
+use super::local;
+
+/// What was chosen.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// The shell of this machine.
+    Host,
+    /// An engine that answers.
+    Docker(Box<Engine>),
+}
+
+/// Chooses. The host is never chosen unless somebody says so: it means running the project's code as
+/// the user. The error is a sentence that names what there is to do.
+pub(super) async fn choose(choice: ExecutorChoice) -> Result<Choice, String> {
+    let look = || Engine::find(|name| std::env::var(name).ok());
+    match choice {
+        ExecutorChoice::Host => Ok(Choice::Host),
+        ExecutorChoice::Docker => look().await.map(|engine| Choice::Docker(Box::new(engine))),
+        ExecutorChoice::Auto => match look().await {
+            Ok(engine) => Ok(Choice::Docker(Box::new(engine))),
+            Err(reason) => Err(format!(
+                "{reason}. Without one, --executor host runs container jobs in the shell of this \
+                 machine, each in a private copy of the project"
+            )),
+        },
+    }
+}
+
+impl Choice {
+    /// Why this one, for people.
+    pub(super) fn reason(&self, choice: ExecutorChoice) -> String {
+        match self {
+            Self::Host if choice == ExecutorChoice::Host => {
+                "asked for; jobs run in the shell of this machine".to_owned()
+            }
+            Self::Host => "jobs run in the shell of this machine".to_owned(),
+            Self::Docker(engine) => engine.reason.clone(),
+        }
+    }
+
+    /// The executor. The error is a sentence.
+    pub(super) fn executor(
+        self,
+        home: &Home,
+        run: &RunArgs,
+        checkout: &Path,
+    ) -> Result<Arc<dyn Executor>, String> {
+        let scratch = local::scratch(home);
+        match self {
+            Self::Host => Ok(host(home, run)),
+            Self::Docker(engine) => {
+                let options = DockerOptions {
+                    keep: run.no_clean,
+                    pull: Pull::default(),
+                    checkout: checkout.to_owned(),
+                };
+                let owners = home.cache().join("engine-owners");
+                let made = DockerExecutor::new(*engine, scratch, &owners, options);
+                let made =
+                    made.map_err(|error| format!("cannot write to {}: {error}", owners.display()))?;
+                Ok(Arc::new(made))
+            }
+        }
+    }
+}
+
+/// The shell of this machine.
+pub(super) fn host(home: &Home, run: &RunArgs) -> Arc<dyn Executor> {
+    Arc::new(HostExecutor::new(
+        local::scratch(home),
+        HostOptions {
+            keep: run.no_clean,
+            env: run.env.clone(),
+        },
+    ))
+}
