@@ -198,6 +198,13 @@ pub struct Transfer {
 pub enum JobReport {
     /// Everything is in place; the commands come next.
     Started,
+    /// Ports of the job can be reached.
+    Exposed {
+        /// Where: reachable from the script and from other jobs.
+        address: String,
+        /// The port there, and the job's own.
+        ports: Vec<(u16, u16)>,
+    },
     /// A command begins: index of the script line.
     CommandStarted {
         /// Index of the script line, from 0.

@@ -18,7 +18,7 @@ use monkeyci_tui::domain::Sid;
 use monkeyci_tui::engine::EngineHandle;
 use monkeyci_tui::ports::{Param, ParamSource};
 use monkeyci_tui::script_api::{
-    Api, Keys, Listeners, Scope, Settings, bind, bind_loopback, openapi, serve,
+    Api, Keys, Listeners, Scope, Settings, bind, bind_tcp, openapi, serve,
 };
 use monkeyci_tui::store::FolderBlobs;
 use secrecy::{ExposeSecret, SecretString};
@@ -134,11 +134,13 @@ async fn the_service_answers_strangers_as_it_is_described() {
     );
     let keys = Keys::random().unwrap();
     let token = keys.mint(&sid, &Scope::ALL, Duration::from_mins(10));
-    let tcp = bind_loopback().await.unwrap();
+    let tcp = bind_tcp(std::net::Ipv4Addr::LOCALHOST.into())
+        .await
+        .unwrap();
     let url = format!("http://{}", tcp.local_addr().unwrap());
     let listeners = Listeners {
         unix: bind(&home.path().join("run")).await.unwrap(),
-        tcp: Some(tcp),
+        tcp: vec![tcp],
     };
     let shutdown = CancellationToken::new();
     let api = Api::new(engine, keys, Settings::default());

@@ -523,6 +523,10 @@ impl Core {
                 self.emit(now, Event::of_job(id, EventKind::JobStart));
                 EventKind::ContainerStart
             }
+            JobReport::Exposed { address, ports } => EventKind::JobInitializing {
+                local_dir: None,
+                agent: Some(agent(&address, &ports)),
+            },
             JobReport::CommandStarted { index } => EventKind::CommandStart {
                 command: index.to_string(),
                 stdout: None,
@@ -836,6 +840,18 @@ fn may_post(kind: &EventKind) -> bool {
 
 fn is_too_long(id: &JobId) -> bool {
     id.as_str().len() > LONGEST_ID
+}
+
+/// Where a job's ports are reached: `{:address "…" :ports {host container}}` (containers.md §6).
+fn agent(address: &str, ports: &[(u16, u16)]) -> Map {
+    let ports: Map = ports
+        .iter()
+        .map(|(host, own)| (Value::Int((*host).into()), Value::Int((*own).into())))
+        .collect();
+    Map::from_iter([
+        (Value::kw("address"), address.into()),
+        (Value::kw("ports"), Value::Map(ports)),
+    ])
 }
 
 fn result_of(exit: Option<i64>, message: Option<&str>) -> Map {

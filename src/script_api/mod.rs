@@ -53,9 +53,7 @@ use asker::Asker;
 pub use job_tokens::JobTokenMaker;
 pub use openapi::openapi;
 pub use routes::served;
-pub use socket::{
-    ApiSocket, LONGEST_PATH, SOCKET_NAME, SocketError, TOKEN_NAME, bind, bind_loopback,
-};
+pub use socket::{ApiSocket, LONGEST_PATH, SOCKET_NAME, SocketError, TOKEN_NAME, bind, bind_tcp};
 pub use tokens::{Grant, Keys, Scope, TokenError};
 
 /// How the service treats its clients.
@@ -203,8 +201,9 @@ impl Api {
 pub struct Listeners {
     /// The private socket.
     pub unix: ApiSocket,
-    /// Loopback TCP, for clients that cannot open a Unix socket.
-    pub tcp: Option<TcpListener>,
+    /// TCP, for clients that cannot open a Unix socket: on loopback, and on the network that
+    /// containers share with this machine.
+    pub tcp: Vec<TcpListener>,
 }
 
 /// Serves a build until `shutdown` fires; returns when the last request is done with and
@@ -225,11 +224,10 @@ pub async fn serve(listeners: Listeners, api: Api, shutdown: CancellationToken) 
     let settings = api.settings();
     let over_unix =
         connections::serve(unix.take_listener(), app.clone(), settings, &shutdown, &cut);
-    let over_tcp = async {
-        if let Some(listener) = tcp {
-            connections::serve(listener, app, settings, &shutdown, &cut).await;
-        }
-    };
+    let over_tcp = tcp
+        .into_iter()
+        .map(|listener| connections::serve(listener, app.clone(), settings, &shutdown, &cut));
+    let over_tcp = futures_util::future::join_all(over_tcp);
     let served = async { tokio::join!(over_unix, over_tcp) };
     let hurry = async {
         shutdown.cancelled().await;

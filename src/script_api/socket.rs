@@ -3,6 +3,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -99,9 +100,10 @@ pub async fn bind(dir: &Path) -> Result<ApiSocket, SocketError> {
     })
 }
 
-/// A listener on a free port of the loopback interface.
-pub async fn bind_loopback() -> io::Result<TcpListener> {
-    TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await
+/// A listener on a free port of an address of this machine: of the loopback interface, or of a
+/// network that only containers share.
+pub async fn bind_tcp(address: IpAddr) -> io::Result<TcpListener> {
+    TcpListener::bind((address, 0)).await
 }
 
 fn make_private(dir: &Path) -> Result<(), SocketError> {

@@ -1,5 +1,6 @@
 //! What runs the container jobs of a build, and why that.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,6 +47,14 @@ impl Choice {
             }
             Self::Host => "jobs run in the shell of this machine".to_owned(),
             Self::Docker(engine) => engine.reason.clone(),
+        }
+    }
+
+    /// Where container jobs reach what this program serves; `None` when they do not.
+    pub(super) fn reached_at(&self) -> Option<IpAddr> {
+        match self {
+            Self::Host => Some(Ipv4Addr::LOCALHOST.into()),
+            Self::Docker(engine) => engine.gateway(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Starting a build of this machine: from checked options to a running engine with its
 //! script API served and its script child about to start.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::store::{BuildFolder, FolderBlobs, Home};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::error::UserError;
-use super::executor;
+use super::executor::{self, Choice};
 use super::host::{self, HostOrders, Prepared};
 use super::params::FixedParams;
 use super::surroundings::{self, FixedSecrets, warn_of_readers};
@@ -184,6 +185,7 @@ async fn set_up(
     };
     let checkout = Arc::new(checkout);
     let git = checkout.describe();
+    let reached_at = chosen_executor.as_ref().and_then(Choice::reached_at);
     let why_executor = chosen_executor
         .as_ref()
         .map(|choice| choice.reason(run.executor));
@@ -224,22 +226,38 @@ async fn set_up(
     unix.write_watch_token(&watch_token).map_err(|error| {
         UserError::new(format!("cannot write a token for other shells: {error}"))
     })?;
-    let (tcp, url) = match loopback().await {
-        Ok((listener, url)) => (Some(listener), Some(url)),
+    let mut tcp = Vec::new();
+    let url = match listen_at(Ipv4Addr::LOCALHOST.into()).await {
+        Ok((listener, url)) => {
+            tcp.push(listener);
+            Some(url)
+        }
         Err(error) => {
             // Our own script library does without.
             remarks.push(format!(
                 "the script API cannot be served on loopback TCP: {error}"
             ));
-            (None, None)
+            None
         }
+    };
+    let jobs_url = match reached_at {
+        Some(at) if at.is_loopback() => url.clone(),
+        Some(at) => match listen_at(at).await {
+            Ok((listener, url)) => {
+                tcp.push(listener);
+                Some(url)
+            }
+            // Jobs that ask for it have the socket.
+            Err(_) => None,
+        },
+        None => None,
     };
     let socket = unix.path().to_owned();
     let job_tokens = JobTokenMaker {
         sid: sid.clone(),
         keys: keys.clone(),
         granted,
-        url: url.clone(),
+        url: jobs_url,
         socket: socket.to_string_lossy().into_owned(),
         masks: masks.clone(),
     };
@@ -343,9 +361,9 @@ async fn set_up(
     })
 }
 
-/// Listens on loopback TCP, and says where.
-async fn loopback() -> std::io::Result<(TcpListener, String)> {
-    let listener = script_api::bind_loopback().await?;
+/// Listens on a port of this address that is free, and says where.
+async fn listen_at(address: IpAddr) -> std::io::Result<(TcpListener, String)> {
+    let listener = script_api::bind_tcp(address).await?;
     let url = format!("http://{}", listener.local_addr()?);
     Ok((listener, url))
 }

@@ -16,7 +16,7 @@ use monkeyci_tui::engine::{
 use monkeyci_tui::executors::FakeExecutor;
 use monkeyci_tui::ports::{Checkout, Clock, Param, ParamSource, Surroundings};
 use monkeyci_tui::script_api::{
-    Api, Keys, Listeners, SOCKET_NAME, Scope, Settings, bind, bind_loopback, serve,
+    Api, Keys, Listeners, SOCKET_NAME, Scope, Settings, bind, bind_tcp, serve,
 };
 use monkeyci_tui::store::FolderBlobs;
 use secrecy::ExposeSecret;
@@ -169,12 +169,14 @@ impl Rig {
         let keys = Keys::random().unwrap();
         let api = Api::new(engine.clone(), keys.clone(), setup.settings);
         let unix = bind(&home.path().join("run")).await.unwrap();
-        let tcp = bind_loopback().await.unwrap();
+        let tcp = bind_tcp(std::net::Ipv4Addr::LOCALHOST.into())
+            .await
+            .unwrap();
         let address = tcp.local_addr().unwrap().to_string();
         let shutdown = CancellationToken::new();
         let listeners = Listeners {
             unix,
-            tcp: Some(tcp),
+            tcp: vec![tcp],
         };
         let serving = tokio::spawn(serve(listeners, api, shutdown.clone()));
         let mut rig = Self {

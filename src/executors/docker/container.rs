@@ -42,6 +42,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) cpus: Option<i64>,
     /// Who removes what is left; `None` for what is to be kept.
     pub(super) owner: Option<&'a str>,
+    /// The address that ports are published on.
+    pub(super) publish: &'a str,
     /// Tells the driver's words from those of commands.
     pub(super) mark: &'a str,
 }
@@ -132,7 +134,8 @@ pub(super) fn plan(
     }
     let binding = || {
         Some(vec![PortBinding {
-            host_ip: None,
+            host_ip: Some(around.publish.to_owned()),
+            // One that is free, says the engine.
             host_port: Some(String::new()),
         }])
     };
@@ -315,7 +318,8 @@ fn environment(order: &JobOrder, cwd: &str, warnings: &mut Vec<String>) -> Vec<S
         format!("MONKEYCI_ABORT_FILE={SCRIPTS}/abort"),
         format!("MONKEYCI_EVENT_FILE={SCRIPTS}/events.edn"),
     ]);
-    if order.api.is_some() {
+    if let Some(api) = &order.api {
+        env.extend(api.url.iter().map(|url| format!("MONKEYCI_API_URL={url}")));
         env.push(format!("MONKEYCI_API_SOCKET={SOCKET}"));
         env.push(format!("MONKEYCI_API_TOKEN_FILE={TOKEN}"));
     }

@@ -62,10 +62,12 @@ async fn perform(
     blobs::check_paths(order, &dir).map_err(error)?;
     let mark = format!("\u{1e}{}", random_id());
     let engine = &shared.engine;
+    let (_, publish) = engine.published();
     let around = Surroundings {
         checkout: engine.is_local().then_some(&*shared.options.checkout),
         cpus: engine.cpus,
         owner: (!shared.options.keep).then_some(&*shared.owner.id),
+        publish: &publish,
         mark: &mark,
     };
     let plan = container::plan(order, &commands, &dir, &around).map_err(error)?;
@@ -222,23 +224,18 @@ impl Running<'_> {
             Ok(attached) => attached.output,
             Err(error) => return error_of("cannot listen to the container", &error),
         };
-        let options = WaitContainerOptionsBuilder::default()
-            .condition("next-exit")
-            .build();
-        let mut ended = pin!(docker.wait_container(self.id, Some(options)));
-        // The request for its end has to be on its way before it starts.
-        if let Some(Some(early)) = futures_util::FutureExt::now_or_never(ended.next()) {
-            return match early {
-                Ok(_) => error("the container ended before it was started".to_owned()),
-                Err(error) => error_of("cannot wait for the container", &error),
-            };
-        }
         if let Err(failed) = docker
             .start_container(self.id, None::<StartContainerOptions>)
             .await
         {
             return error(self.not_started(&failed));
         }
+        // Asked only now: of one that was never started, or has ended since, it is answered at once.
+        let options = WaitContainerOptionsBuilder::default()
+            .condition("not-running")
+            .build();
+        let mut ended = pin!(docker.wait_container(self.id, Some(options)));
+        self.tell_ports().await;
         let mut listener = Listener::new(self.ports, mark, self.commands);
         let mut why = None;
         let mut killed = false;
@@ -321,6 +318,42 @@ impl Running<'_> {
                 self.commands.describe(index)
             )),
             (exit, None) => failure(format!("the container ended with exit status {exit}")),
+        }
+    }
+
+    /// Tells where the ports of the job are reached.
+    async fn tell_ports(&self) {
+        if self.plan.ports.is_empty() {
+            return;
+        }
+        let (address, _) = self.shared.engine.published();
+        let docker = &self.shared.engine.docker;
+        let seen = docker
+            .inspect_container(self.id, None::<InspectContainerOptions>)
+            .await;
+        let bindings = seen
+            .ok()
+            .and_then(|seen| seen.network_settings?.ports)
+            .unwrap_or_default();
+        let published = |port: u16| {
+            let bindings = bindings.get(&container::tcp(port))?.as_ref()?;
+            let mut ports = bindings.iter().filter_map(|it| it.host_port.as_ref());
+            Some((ports.next()?.parse().ok()?, port))
+        };
+        let ports: Vec<(u16, u16)> = self
+            .plan
+            .ports
+            .iter()
+            .copied()
+            .filter_map(published)
+            .collect();
+        if ports.len() < self.plan.ports.len() {
+            self.ports.report(JobReport::Warning(
+                "expose: the engine has not published all ports of the job".to_owned(),
+            ));
+        }
+        if !ports.is_empty() {
+            self.ports.report(JobReport::Exposed { address, ports });
         }
     }
 

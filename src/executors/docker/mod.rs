@@ -25,6 +25,7 @@ mod transfer;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -76,6 +77,8 @@ pub struct Engine {
     docker: Docker,
     address: Address,
     cpus: Option<i64>,
+    /// This machine's address on the network of the containers; only of an engine that runs here.
+    gateway: Option<IpAddr>,
     /// Which it is and why, for people.
     pub reason: String,
 }
@@ -102,6 +105,10 @@ impl Engine {
         let docker = connect(&candidate.address).map_err(|error| chain(&error))?;
         let version = docker.version().await.map_err(|error| chain(&error))?;
         let cpus = docker.info().await.ok().and_then(|info| info.ncpu);
+        let gateway = match candidate.address {
+            Address::Socket(_) => gateway(&docker).await,
+            Address::Tcp { .. } => None,
+        };
         let parts = version.components.unwrap_or_default();
         let is_podman = parts.iter().any(|part| part.name.contains("Podman"));
         let reason = format!(
@@ -115,13 +122,43 @@ impl Engine {
             docker,
             address: candidate.address.clone(),
             cpus,
+            gateway,
             reason,
         })
+    }
+
+    /// Where containers reach what this machine serves, if they do.
+    pub fn gateway(&self) -> Option<IpAddr> {
+        self.gateway
+    }
+
+    /// Where ports of containers are reached, by the script and by other containers; and the
+    /// address that they are published on, so that nobody else reaches them.
+    fn published(&self) -> (String, String) {
+        match (&self.address, self.gateway) {
+            (_, Some(gateway)) => (gateway.to_string(), gateway.to_string()),
+            (Address::Socket(_), None) => ("127.0.0.1".to_owned(), "127.0.0.1".to_owned()),
+            (Address::Tcp { host, .. }, None) => {
+                let name = host.rsplit_once(':').map_or(&**host, |(name, _)| name);
+                (name.to_owned(), "0.0.0.0".to_owned())
+            }
+        }
     }
 
     fn is_local(&self) -> bool {
         matches!(self.address, Address::Socket(_))
     }
+}
+
+/// The address of this machine on the engine's own network, if it has one that can be bound to.
+async fn gateway(docker: &Docker) -> Option<IpAddr> {
+    let network = docker.inspect_network("bridge", None).await.ok()?;
+    let configs = network.ipam?.config?;
+    let addresses = configs
+        .into_iter()
+        .filter_map(|config| config.gateway?.parse().ok());
+    let mut ours = addresses.filter(|at: &IpAddr| std::net::TcpListener::bind((*at, 0)).is_ok());
+    ours.next()
 }
 
 fn connect(address: &Address) -> Result<Docker, bollard::errors::Error> {

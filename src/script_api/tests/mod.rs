@@ -24,7 +24,7 @@ use tokio::io::AsyncReadExt;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, Keys, Listeners, Scope, Settings, bind, bind_loopback, serve};
+use super::{Api, Keys, Listeners, Scope, Settings, bind, bind_tcp, serve};
 use crate::domain::{BuildStatus, Event, EventKind, Sid, StoredResult, TuiEvent};
 use crate::edn::{self, Value};
 use crate::engine::EngineHandle;
@@ -175,13 +175,15 @@ impl Service {
         let keys = Keys::random().unwrap();
         let api = Api::new(engine.clone(), keys.clone(), settings);
         let unix = bind(&home.path().join("run")).await.unwrap();
-        let tcp = bind_loopback().await.unwrap();
+        let tcp = bind_tcp(std::net::Ipv4Addr::LOCALHOST.into())
+            .await
+            .unwrap();
         let address = format!("http://{}", tcp.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(
             Listeners {
                 unix,
-                tcp: Some(tcp),
+                tcp: vec![tcp],
             },
             api.clone(),
             shutdown.clone(),
