@@ -154,6 +154,18 @@ pub enum ExecutorChoice {
     Host,
 }
 
+/// When images are pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum PullChoice {
+    /// Before every job.
+    Always,
+    /// When the engine does not have them.
+    #[default]
+    Missing,
+    /// Never.
+    Never,
+}
+
 /// Options of `build`, and of all that starts a build.
 #[derive(Debug, Clone, clap::Args)]
 #[command(group(ArgGroup::new("shown").args(["plain", "json"])))]
@@ -201,6 +213,10 @@ pub struct RunArgs {
         env = "MONKEYCI_TUI_EXECUTOR"
     )]
     pub executor: ExecutorChoice,
+
+    /// When images are pulled.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub pull: PullChoice,
 
     /// Run only this job and what it depends on (may be given more than once).
     #[arg(long = "job", value_name = "ID")]

@@ -10,6 +10,7 @@ pub mod plain;
 
 pub use args::{
     Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs,
-    LibraryPart, ListArgs, LogsArgs, Output, RunArgs, RunnerChoice, ShowArgs, UnblockArgs,
+    LibraryPart, ListArgs, LogsArgs, Output, PullChoice, RunArgs, RunnerChoice, ShowArgs,
+    UnblockArgs,
 };
 pub use clean::{clean, clean_lines};

@@ -20,7 +20,7 @@ use crate::domain::{
     Build, BuildStatus, Event, EventKind, JobId, JobState, JobStatus, LogId, Millis, TuiEvent,
     file_name,
 };
-use crate::logs::{LogPaths, LogReader};
+use crate::logs::{LogPaths, LogReader, NO_COMMAND};
 
 use super::clean::{clean, clean_lines};
 
@@ -61,6 +61,8 @@ pub struct PlainReporter<W> {
 struct Tail {
     reader: Option<LogReader>,
     next: usize,
+    /// Commands up to this one were announced: by an event, or by what they wrote if that came first.
+    announced: Option<u32>,
 }
 
 impl<W: Write> PlainReporter<W> {
@@ -232,10 +234,22 @@ impl<W: Write> PlainReporter<W> {
     }
 
     fn command(&mut self, at: Millis, id: &JobId, index: &str) -> io::Result<()> {
-        let line = index
-            .parse::<usize>()
-            .ok()
-            .and_then(|index| self.build.job(id)?.job.script.get(index).cloned());
+        index
+            .parse()
+            .map_or(Ok(()), |index| self.announce(at, id, index))
+    }
+
+    /// Announces a command, once.
+    fn announce(&mut self, at: Millis, id: &JobId, index: u32) -> io::Result<()> {
+        let tail = self.logs.entry(LogId::Job(id.clone())).or_default();
+        if tail.announced >= Some(index) {
+            return Ok(());
+        }
+        tail.announced = Some(index);
+        let job = self.build.job(id).map(|job| &job.job);
+        let line = job
+            .filter(|job| job.cmd.is_empty())
+            .and_then(|job| job.script.get(usize::try_from(index).ok()?).cloned());
         match line {
             Some(line) => {
                 let mut lines = line.lines();
@@ -330,10 +344,13 @@ impl<W: Write> PlainReporter<W> {
                 break;
             }
             let bytes = reader.read_line(tail.next, LONGEST_LINE)?;
-            lines.push((meta.ms.unwrap_or(self.last_time), bytes));
+            lines.push((meta.ms.unwrap_or(self.last_time), meta.command, bytes));
             tail.next += 1;
         }
-        for (ms, bytes) in lines {
+        for (ms, command, bytes) in lines {
+            if let (LogId::Job(id), true) = (log, command != NO_COMMAND) {
+                self.announce(ms, id, command)?;
+            }
             let text = if self.options.color {
                 colored(&bytes)
             } else {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{ExecutorChoice, RunArgs, RunnerChoice};
+use crate::cli::{ExecutorChoice, PullChoice, RunArgs, RunnerChoice};
 use crate::vcs::Revision;
 
 use super::local::BuildRequest;
@@ -24,6 +24,7 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         runner,
         lib_version,
         executor,
+        pull,
         jobs,
         params,
         params_file,
@@ -49,8 +50,14 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         None => line.option("-d", &dir),
     };
     match executor {
+        ExecutorChoice::Auto => &mut line,
+        ExecutorChoice::Docker => line.option("--executor", "docker"),
         ExecutorChoice::Host => line.option("--executor", "host"),
-        _ => &mut line,
+    };
+    match pull {
+        PullChoice::Always => line.option("--pull", "always"),
+        PullChoice::Missing => &mut line,
+        PullChoice::Never => line.option("--pull", "never"),
     };
     match runner {
         RunnerChoice::Auto => &mut line,
@@ -149,7 +156,7 @@ mod tests {
 
     #[test]
     fn all_options_come_back_without_values_of_parameters() {
-        let line = "-d /some/where --executor host --runner clj --branch main --lib-version 0.26.1 \
+        let line = "-d /some/where --executor host --pull never --runner clj --branch main --lib-version 0.26.1 \
                     --job a --job b --param word --params-file p.env --secret npm=NPM \
                     --secrets-file s.env --deny params:read --env HOME -j 3 --unblock all \
                     --timeout 90s --wait-blocked --strict --no-clean";

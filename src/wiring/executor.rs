@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cli::{ExecutorChoice, RunArgs};
+use crate::cli::{ExecutorChoice, PullChoice, RunArgs};
 use crate::executors::docker::{Engine, Pull};
 use crate::executors::{DockerExecutor, DockerOptions, HostExecutor, HostOptions};
 use crate::ports::Executor;
@@ -71,7 +71,11 @@ impl Choice {
             Self::Docker(engine) => {
                 let options = DockerOptions {
                     keep: run.no_clean,
-                    pull: Pull::default(),
+                    pull: match run.pull {
+                        PullChoice::Always => Pull::Always,
+                        PullChoice::Missing => Pull::Missing,
+                        PullChoice::Never => Pull::Never,
+                    },
                     checkout: checkout.to_owned(),
                 };
                 let owners = home.cache().join("engine-owners");

@@ -13,6 +13,9 @@ pub struct Project {
     folder: tempfile::TempDir,
 }
 
+/// Where no container engine is.
+pub const NO_ENGINE: &str = "unix:///no/engine.sock";
+
 impl Project {
     /// A folder without a script.
     pub fn empty() -> Self {
@@ -52,6 +55,8 @@ impl Project {
             .current_dir(self.dir())
             .env("MONKEYCI_TUI_HOME", self.home())
             .env("TZ", "UTC")
+            // No engine but for those who want one.
+            .env("DOCKER_HOST", NO_ENGINE)
             .env_remove("MONKEYCI_TUI_EXECUTOR")
             .env_remove("NO_COLOR")
             .stdin(Stdio::null())

@@ -9,6 +9,7 @@
 mod access;
 mod builds;
 mod commands;
+mod containers;
 mod faults;
 mod fixtures;
 mod harness;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{LIMIT, Project, eventually};
+use crate::harness::{LIMIT, NO_ENGINE, Project, eventually};
 
 /// What the program has written so far.
 struct Seen {
@@ -81,6 +81,7 @@ impl Screen {
         command.cwd(project.dir());
         command.env("MONKEYCI_TUI_HOME", project.home());
         command.env("TZ", "UTC");
+        command.env("DOCKER_HOST", NO_ENGINE);
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
         for name in [

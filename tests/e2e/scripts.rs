@@ -88,11 +88,12 @@ fn without_an_executor_for_containers_the_option_is_named() {
     project
         .run(&["build", "--plain"])
         .exits(2)
-        .says("--executor host");
+        .says("--executor host")
+        .says("no container engine answers: unix:///no/engine.sock (DOCKER_HOST)");
     project
         .run(&["build", "--plain", "--executor", "docker"])
         .exits(2)
-        .says("--executor host");
+        .says("no container engine answers");
 }
 
 #[test]

@@ -331,10 +331,13 @@ impl Running<'_> {
         let seen = docker
             .inspect_container(self.id, None::<InspectContainerOptions>)
             .await;
-        let bindings = seen
-            .ok()
-            .and_then(|seen| seen.network_settings?.ports)
-            .unwrap_or_default();
+        let Ok(seen) = seen else { return };
+        if seen.state.and_then(|state| state.running) != Some(true) {
+            // It is over already.
+            return;
+        }
+        let ports = seen.network_settings.and_then(|settings| settings.ports);
+        let bindings = ports.unwrap_or_default();
         let published = |port: u16| {
             let bindings = bindings.get(&container::tcp(port))?.as_ref()?;
             let mut ports = bindings.iter().filter_map(|it| it.host_port.as_ref());

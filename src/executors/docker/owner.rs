@@ -19,8 +19,11 @@ impl Owner {
     pub(super) fn register(folder: &Path, id: String) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let file = folder.join(&id);
-        let lock = File::create_new(&file)?;
+        // It gets its name once it is locked: nobody takes it for one of a run that is over.
+        let unnamed = folder.join(format!(".{id}"));
+        let lock = File::create_new(&unnamed)?;
         lock.lock()?;
+        std::fs::rename(&unnamed, &file)?;
         Ok(Self {
             id,
             file,
@@ -40,13 +43,11 @@ impl Drop for Owner {
 pub(super) fn dead(folder: &Path) -> Vec<String> {
     let all = std::fs::read_dir(folder).into_iter().flatten().flatten();
     all.filter(|entry| {
-        // Its owner locks it in the moment after it is made.
-        let old = entry.metadata().and_then(|meta| meta.modified());
-        let old = old.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() >= 1));
         let lock = File::open(entry.path()).map(|file| file.try_lock());
-        old && !matches!(lock, Err(_) | Ok(Err(TryLockError::WouldBlock)))
+        !matches!(lock, Err(_) | Ok(Err(TryLockError::WouldBlock)))
     })
     .filter_map(|entry| entry.file_name().into_string().ok())
+    .filter(|name| !name.starts_with('.'))
     .collect()
 }
 
@@ -58,15 +59,8 @@ mod tests {
     fn only_runs_that_are_over_are_dead() {
         let folder = tempfile::tempdir().unwrap();
         let alive = Owner::register(folder.path(), "alive".into()).unwrap();
-        let killed = File::create(folder.path().join("killed")).unwrap();
-        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
-        killed.set_modified(long_ago).unwrap();
-        File::options()
-            .write(true)
-            .open(&alive.file)
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        File::create(folder.path().join("killed")).unwrap();
+        File::create(folder.path().join(".begins")).unwrap();
         assert_eq!(dead(folder.path()), ["killed"]);
         drop(alive);
         assert!(!folder.path().join("alive").exists());
