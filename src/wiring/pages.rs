@@ -15,6 +15,10 @@ const PAGES: &[(&str, &str)] = &[
         include_str!("../../assets/docs/architecture.md"),
     ),
     (
+        "containers",
+        include_str!("../../assets/docs/containers.md"),
+    ),
+    (
         "exit-status",
         include_str!("../../assets/docs/exit-status.md"),
     ),
