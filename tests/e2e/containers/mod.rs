@@ -1,0 +1,123 @@
+//! Container jobs in a real engine.
+//!
+//! - `properties.rs`: each property of scripts.md §3.3, and what is wrong with it.
+//! - `transfers.rs`: what goes into a container and comes out of it.
+//! - `ends.rs`: how jobs end, and what they leave.
+
+mod ends;
+mod properties;
+mod transfers;
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Project, Ran, Running, eventually, not_run};
+
+/// A shell and its tools.
+const IMAGE: &str = "monkeyci-test:busybox";
+/// One program and nothing else.
+const BARE: &str = "monkeyci-test:bare";
+
+/// Whether the engine of `tests/engine.sh` is there; if not, the test is counted as not run.
+fn engine_is_here(test: &str) -> bool {
+    let images = [IMAGE, BARE];
+    let is_there = images.iter().all(|image| {
+        let seen = Command::new("docker")
+            .args(["image", "inspect", image])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        seen.is_ok_and(|status| status.success())
+    });
+    if !is_there {
+        not_run(
+            &format!("containers::{test}"),
+            "there is no container engine with the images of tests/engine.sh",
+        );
+    }
+    is_there
+}
+
+fn docker(args: &[&str]) -> String {
+    let ran = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8_lossy(&ran.stdout).trim().to_owned()
+}
+
+/// The containers of a project's builds, whatever they do.
+fn containers_of(project: &Project) -> Vec<String> {
+    let repo = project.events()[0]["sid"][1].as_str().unwrap().to_owned();
+    containers_with(&format!("/{repo}/"))
+}
+
+/// The containers whose build has this in its name.
+fn containers_with(text: &str) -> Vec<String> {
+    let format = "{{.ID}} {{.Label \"dev.monkeyci-tui.build\"}}";
+    docker(&["ps", "-a", "--format", format])
+        .lines()
+        .filter(|line| line.contains(text))
+        .filter_map(|line| line.split_once(' '))
+        .map(|(id, _)| id.to_owned())
+        .collect()
+}
+
+fn command(project: &Project, args: &[&str]) -> Command {
+    let all = [
+        &[
+            "build",
+            "--plain",
+            "--executor",
+            "docker",
+            "--pull",
+            "never",
+        ],
+        args,
+    ]
+    .concat();
+    let mut command = project.command(&all);
+    command.env_remove("DOCKER_HOST");
+    command
+}
+
+fn build(project: &Project, args: &[&str]) -> Ran {
+    Running::start(command(project, args)).wait()
+}
+
+fn start(project: &Project, args: &[&str]) -> Running {
+    Running::start(command(project, args))
+}
+
+/// How a job ended: its status and its result.
+fn ends(project: &Project) -> BTreeMap<String, (String, Value)> {
+    project
+        .events()
+        .into_iter()
+        .filter(|event| event["type"] == "job/end")
+        .map(|event| {
+            let id = event["job-id"].as_str().unwrap().to_owned();
+            let status = event["status"].as_str().unwrap().to_owned();
+            (id, (status, event["result"].clone()))
+        })
+        .collect()
+}
+
+fn log(project: &Project, job: &str) -> String {
+    project.run(&["logs", "last", job]).exits(0).out
+}
+
+#[track_caller]
+fn says(project: &Project, job: &str, wanted: &str) {
+    let log = log(project, job);
+    assert!(log.contains(wanted), "{job}: {wanted:?} is not in {log}");
+}
+
+/// `(id, properties)` as a script.
+fn jobs(jobs: &[(&str, &str)]) -> Project {
+    let jobs: Vec<String> = jobs
+        .iter()
+        .map(|(id, properties)| format!("- {{id: {id}, {properties}}}\n"))
+        .collect();
+    Project::yaml(&jobs.concat().replace("IMAGE", IMAGE).replace("BARE", BARE))
+}
