@@ -135,7 +135,7 @@ pub(super) async fn get(State(_): State<Api>, headers: HeaderMap) -> Response {
     let body = match format {
         Format::Edn => format.write(&verbatim(document)),
         Format::Json => document.to_string(),
-    };
+    } + "\n";
     let kind = [(header::CONTENT_TYPE, format.media_type())];
     (StatusCode::OK, kind, body).into_response()
 }

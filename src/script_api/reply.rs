@@ -92,7 +92,9 @@ impl Format {
 
     fn send(self, status: StatusCode, value: &Value) -> Response {
         let kind = HeaderValue::from_static(self.media_type());
-        (status, [(header::CONTENT_TYPE, kind)], self.write(value)).into_response()
+        // A line, so that what comes next in a terminal or a log does not stand beside it.
+        let line = format!("{}\n", self.write(value));
+        (status, [(header::CONTENT_TYPE, kind)], line).into_response()
     }
 }
 

@@ -137,6 +137,13 @@ fn write_build(out: &mut impl Write, build: &Build, folder: &BuildFolder) -> io:
     for job in build.jobs() {
         write_job(out, job, now)?;
     }
+    for result in &build.results {
+        let (name, kind) = (clean(&result.name), clean(&result.media_type));
+        let size = spell_size(result.size);
+        let by = result.job_id.as_ref().map(|id| format!(", by {id}"));
+        let by = clean(&by.unwrap_or_default());
+        writeln!(out, "result {name} ({kind}, {size}{by})")?;
+    }
     writeln!(out, "\nlogs: {}", clean(&folder.logs.display().to_string()))
 }
 

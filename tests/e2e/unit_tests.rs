@@ -120,6 +120,37 @@ fn the_script_of_the_page_is_a_build() {
     assert_eq!(project.jobs(), ended);
 }
 
+#[test]
+fn the_script_with_results_and_a_secret_is_a_build() {
+    if !clojure_is_here("the_script_with_results_and_a_secret_is_a_build") {
+        return;
+    }
+    let page = include_str!("../../assets/docs/scripts.md");
+    let (_, section) = page.split_once("\n### Results and secrets\n").unwrap();
+    let (_, begun) = section.split_once("```clojure\n").unwrap();
+    let (script, _) = begun.split_once("\n```\n").unwrap();
+    let project = Project::empty()
+        .file(".monkeyci/build.clj", script)
+        .file("app.js", "0123456789");
+    let secrets = project.dir().join("../secrets.env");
+    std::fs::write(&secrets, "npm-token=x\n").unwrap();
+    let secrets = secrets.display().to_string();
+    let args = ["--runner", "clj", "--secrets-file", &secrets];
+    project
+        .build(&args)
+        .exits(0)
+        .says("│ app.js: 10 bytes, before: never built")
+        .says("│ published; stored so far: (size)");
+    project
+        .run(&["show", "last"])
+        .exits(0)
+        .says("result size (application/edn, 11 B, by size)");
+    project
+        .build(&args)
+        .exits(0)
+        .says("│ app.js: 10 bytes, before: 10");
+}
+
 /// As the official tool: the paths and local libraries of the alias and of `deps.edn`.
 const TOOL: &str = r#"
 [ "$1 $3" = "-Sdeps -M:script-test" ] || { echo "unexpected: $*"; exit 64; }
