@@ -114,22 +114,8 @@ async fn prepare<'a>(
     };
     let token = order.api.as_ref().map(|api| api.token.expose_secret());
     let id = &*container.id;
-    let sent = async {
-        let tools = transfer::equipment(lines, token).map_err(|error| error.to_string())?;
-        transfer::upload(
-            docker,
-            id,
-            "/",
-            futures_util::stream::iter([Ok(tools.into())]),
-        )
+    transfer::equip(docker, id, lines, token, ports, &order.workspace)
         .await
-        .map_err(|error| said(&error))?;
-        if !transfer::workspace(docker, id, ports, &order.workspace).await? {
-            return Err("it is not in the store".to_owned());
-        }
-        Ok(())
-    };
-    sent.await
         .map_err(|reason| format!("cannot copy the workspace into the container: {reason}"))?;
     let folder = shared
         .build(&order.sid)
@@ -141,13 +127,13 @@ async fn prepare<'a>(
         folder: Arc::new(folder),
     };
     blobs::restore(order, dir, &inside, ports).await?;
-    let work_dir = container::work_dir(dir);
-    let wanted = order.job.work_dir.as_deref().unwrap_or_default();
-    match transfer::look(docker, id, &work_dir).await? {
-        Some((_, link)) if !link.is_empty() => {}
-        Some((true, _)) => {}
-        Some((false, _)) => return Err(format!("work-dir {wanted:?} is no folder")),
-        None => return Err(format!("work-dir {wanted:?} does not exist")),
+    if let Some(wanted) = &order.job.work_dir {
+        match transfer::look(docker, id, &container::work_dir(dir)).await? {
+            Some((_, link)) if !link.is_empty() => {}
+            Some((true, _)) => {}
+            Some((false, _)) => return Err(format!("work-dir {wanted:?} is no folder")),
+            None => return Err(format!("work-dir {wanted:?} does not exist")),
+        }
     }
     Ok((container, inside))
 }
@@ -266,7 +252,13 @@ impl Running<'_> {
                     }
                 }
                 chunk = output.next(), if !heard_all => match chunk {
-                    Some(Ok(chunk)) => listener.hear(&chunk),
+                    Some(Ok(chunk)) => {
+                        listener.hear(&chunk);
+                        if self.order.save.is_empty() && listener.is_well() {
+                            // The driver has nothing left to do but to end.
+                            return success();
+                        }
+                    }
                     _ => heard_all = true,
                 },
                 end = ended.next() => break exit_of(end),
@@ -285,7 +277,7 @@ impl Running<'_> {
         }
     }
 
-    async fn outcome(&self, failed: Option<usize>, exit: i64, why: Option<Why>) -> JobOutcome {
+    async fn outcome(&self, last: Last, exit: i64, why: Option<Why>) -> JobOutcome {
         let failure = |message: String| JobOutcome {
             status: JobStatus::Failure,
             exit: Some(exit),
@@ -307,17 +299,21 @@ impl Running<'_> {
                 "out of memory: the job has {limit} MiB (its `memory`, in GB, or `size`)"
             ));
         }
-        match (exit, failed) {
-            (0, _) => JobOutcome {
-                status: JobStatus::Success,
-                exit: Some(0),
-                message: None,
-            },
-            (exit, Some(index)) => failure(format!(
+        match last {
+            Last::Over if exit == 0 => success(),
+            Last::Over => failure(format!("the container ended with exit status {exit}")),
+            Last::Failed(index) => failure(format!(
                 "exit status {exit} in {}",
                 self.commands.describe(index)
             )),
-            (exit, None) => failure(format!("the container ended with exit status {exit}")),
+            Last::CutOff(index) => failure(format!(
+                "the container was ended from outside with exit status {exit}, during {}",
+                self.commands.describe(index)
+            )),
+            Last::Before(index) => failure(format!(
+                "the container ended with exit status {exit}, before {}",
+                self.commands.describe(index)
+            )),
         }
     }
 
@@ -452,8 +448,8 @@ struct Listener<'a> {
     ports: &'a dyn JobPorts,
     out: Heard,
     err: Heard,
-    /// A program without a driver has one command, from its start to its end.
-    driven: bool,
+    /// How many commands the driver has. A program without one is one command, from its start to its end.
+    driven: Option<usize>,
     /// How many commands have begun, and ended.
     begun: usize,
     ended: usize,
@@ -471,14 +467,17 @@ struct Heard {
 
 impl<'a> Listener<'a> {
     fn new(ports: &'a dyn JobPorts, mark: &str, commands: &Commands) -> Self {
-        let driven = matches!(commands, Commands::Lines(_));
-        if !driven {
+        let driven = match commands {
+            Commands::Lines(lines) => Some(lines.len()),
+            Commands::Program(_) => None,
+        };
+        if driven.is_none() {
             ports.report(JobReport::CommandStarted { index: 0 });
         }
         let heard = |stream| Heard {
             stream,
             splitter: Splitter::new(mark),
-            command: (!driven).then_some(0),
+            command: driven.is_none().then_some(0),
             ends: 0,
         };
         Self {
@@ -486,7 +485,7 @@ impl<'a> Listener<'a> {
             out: heard(LogStream::Out),
             err: heard(LogStream::Err),
             driven,
-            begun: usize::from(!driven),
+            begun: usize::from(driven.is_none()),
             ended: 0,
             failed: None,
         }
@@ -538,19 +537,55 @@ impl<'a> Listener<'a> {
         self.ports.report(JobReport::CommandEnded { index, exit });
     }
 
-    /// The container has ended; returns the command that failed, if one did.
-    fn end(&mut self, exit: i64) -> Option<usize> {
+    /// Whether all commands have ended well, and all that they wrote was heard.
+    fn is_well(&self) -> bool {
+        self.driven == Some(self.ended) && self.failed.is_none()
+    }
+
+    /// The container has ended; returns how far its commands have come.
+    fn end(&mut self, exit: i64) -> Last {
         for is_err in [false, true] {
             let rest = self.heard(is_err).splitter.end();
             if !rest.is_empty() {
                 self.take(is_err, Piece::Text(rest));
             }
         }
+        let driven = self.driven.is_some();
+        let mut cut_off = None;
         // What had begun and did not tell its end has ended with the container.
-        if self.begun > self.ended && (self.driven || self.begun == 1) {
+        if self.begun > self.ended && (driven || self.begun == 1) {
+            cut_off = driven.then_some(self.ended);
             self.over(self.ended, exit);
         }
-        self.failed
+        match (cut_off, self.failed) {
+            (Some(index), _) => Last::CutOff(index),
+            (None, Some(index)) => Last::Failed(index),
+            (None, None) if self.driven.is_some_and(|all| self.ended < all) => {
+                Last::Before(self.ended)
+            }
+            (None, None) => Last::Over,
+        }
+    }
+}
+
+/// How far the commands of a container had come when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// All were over.
+    Over,
+    /// One has failed.
+    Failed(usize),
+    /// The container ended during one, which did not do that.
+    CutOff(usize),
+    /// The container ended before this one began.
+    Before(usize),
+}
+
+fn success() -> JobOutcome {
+    JobOutcome {
+        status: JobStatus::Success,
+        exit: Some(0),
+        message: None,
     }
 }
 

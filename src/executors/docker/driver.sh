@@ -7,7 +7,11 @@ while [ "$line" -lt "$5" ]; do
     if [ -e "$3/abort" ]; then exit 143; fi
     echo "$1 s $line"
     echo "$1 s $line" >&2
-    "$2" "$3/$line"
+    # When memory runs out, the line goes, and not this.
+    (
+        echo 1000 2>/dev/null >/proc/self/oom_score_adj
+        exec "$2" "$3/$line"
+    )
     code=$?
     echo "$1 e $line $code"
     echo "$1 e $line $code" >&2

@@ -25,7 +25,7 @@ mod transfer;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -154,11 +154,20 @@ impl Engine {
 async fn gateway(docker: &Docker) -> Option<IpAddr> {
     let network = docker.inspect_network("bridge", None).await.ok()?;
     let configs = network.ipam?.config?;
-    let addresses = configs
-        .into_iter()
-        .filter_map(|config| config.gateway?.parse().ok());
+    let addresses = configs.into_iter().filter_map(|config| {
+        let named = config.gateway.and_then(|at| at.parse().ok());
+        // An engine that has just made its network does not name it yet.
+        named.or_else(|| first_of(&config.subnet?))
+    });
     let mut ours = addresses.filter(|at: &IpAddr| std::net::TcpListener::bind((*at, 0)).is_ok());
     ours.next()
+}
+
+/// The first address of a network like `172.17.0.0/16`, which engines take for themselves.
+fn first_of(subnet: &str) -> Option<IpAddr> {
+    let (base, _) = subnet.split_once('/')?;
+    let base: Ipv4Addr = base.parse().ok()?;
+    Some(Ipv4Addr::from(u32::from(base).checked_add(1)?).into())
 }
 
 fn connect(address: &Address) -> Result<Docker, bollard::errors::Error> {
@@ -320,5 +329,19 @@ impl Executor for DockerExecutor {
             }
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_address_of_a_network_is_the_engines() {
+        let first = |subnet| first_of(subnet).map(|at| at.to_string());
+        assert_eq!(first("172.17.0.0/16").as_deref(), Some("172.17.0.1"));
+        for odd in ["172.17.0.0", "fd00::/64", "255.255.255.255/32", "", "/"] {
+            assert_eq!(first(odd), None, "{odd}");
+        }
     }
 }

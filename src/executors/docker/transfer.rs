@@ -1,6 +1,6 @@
 //! Files on their way into and out of a container, through the engine's archive requests.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tar::{EntryType, Header};
+use tokio::io::AsyncReadExt;
 use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
 use crate::archive::{self, Item, Limits, Source, Unreadable};
@@ -27,8 +28,53 @@ use super::container::{LOGS, SCRIPTS, TOKEN, WORK};
 /// Marks a path that leads to a folder, in Go's file modes.
 const GO_FOLDER: u32 = 1 << 31;
 
+/// What a small workspace may have at most, packed and unpacked, to go along with the equipment.
+const SMALL: usize = 1 << 20;
+const SMALL_UNPACKED: u64 = 16 << 20;
+
+/// Puts into a container what its job needs: the folders, its lines, its key to the script API, and the
+/// workspace. The error is the end of a sentence.
+pub(super) async fn equip(
+    docker: &Docker,
+    id: &str,
+    lines: &[String],
+    token: Option<&str>,
+    ports: &dyn JobPorts,
+    workspace: &BlobKey,
+) -> Result<(), String> {
+    let stored = ports.blobs().get(workspace).await;
+    let mut reader = stored
+        .map_err(|error| chain(&error))?
+        .ok_or("it is not in the store")?;
+    let mut begun = Vec::new();
+    (&mut reader)
+        .take(SMALL as u64 + 1)
+        .read_to_end(&mut begun)
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut tar = equipment(lines, token).map_err(|error| error.to_string())?;
+    // Each request takes an engine some 40 ms, however little it brings.
+    let is_small = begun.len() <= SMALL;
+    let whole = is_small.then(|| with_workspace(&tar, &begun)).flatten();
+    let rest = whole.is_none();
+    if let Some(whole) = whole {
+        tar = whole;
+    }
+    let tar = tar.into_inner().map_err(|error| error.to_string())?;
+    let one = futures_util::stream::iter([Ok(Bytes::from(tar))]);
+    let mut sent = upload(docker, id, "/", one).await;
+    if rest && sent.is_ok() {
+        let body = AsyncReadExt::chain(io::Cursor::new(begun), reader);
+        let body = ReaderStream::with_capacity(body, 64 * 1024);
+        sent = upload(docker, id, WORK, body).await;
+    }
+    sent.map_err(|error| said(&error))
+}
+
+type Tar = tar::Builder<Vec<u8>>;
+
 /// The folders of a job, its lines, and its key to the script API, as an archive for `/`.
-pub(super) fn equipment(lines: &[String], token: Option<&str>) -> io::Result<Vec<u8>> {
+fn equipment(lines: &[String], token: Option<&str>) -> io::Result<Tar> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |path: &str, kind: EntryType, mode: u32, bytes: &[u8]| {
         let mut header = Header::new_gnu();
@@ -49,7 +95,33 @@ pub(super) fn equipment(lines: &[String], token: Option<&str>) -> io::Result<Vec
     if let Some(token) = token {
         add(TOKEN, EntryType::Regular, 0o444, token.as_bytes())?;
     }
-    tar.into_inner()
+    Ok(tar)
+}
+
+/// The same with a packed workspace; `None` when that is too large, or cannot be read here: the engine
+/// will say what is wrong with it.
+fn with_workspace(equipment: &Tar, packed: &[u8]) -> Option<Tar> {
+    let mut tar = tar::Builder::new(equipment.get_ref().clone());
+    let plain = flate2::read::MultiGzDecoder::new(packed);
+    let mut archive = tar::Archive::new(plain.take(SMALL_UNPACKED));
+    let below = Path::new(WORK.trim_start_matches('/'));
+    for entry in archive.entries().ok()? {
+        let mut entry = entry.ok()?;
+        let mut header = entry.header().clone();
+        let path = below.join(entry.path().ok()?);
+        match header.entry_type() {
+            EntryType::Symlink | EntryType::Link => {
+                let target = entry.link_name().ok()??.into_owned();
+                let target = match header.entry_type() {
+                    EntryType::Link => below.join(target),
+                    _ => target,
+                };
+                tar.append_link(&mut header, path, target).ok()?;
+            }
+            _ => tar.append_data(&mut header, path, &mut entry).ok()?,
+        }
+    }
+    Some(tar)
 }
 
 /// Unpacks an archive, with gzip or without, in a folder of a container.
@@ -64,28 +136,6 @@ pub(super) async fn upload(
         .build();
     let body = bollard::body_try_stream(body);
     docker.upload_to_container(id, Some(options), body).await
-}
-
-/// Unpacks the workspace; false when it is not in the store.
-pub(super) async fn workspace(
-    docker: &Docker,
-    id: &str,
-    ports: &dyn JobPorts,
-    key: &BlobKey,
-) -> Result<bool, String> {
-    let Some(reader) = ports
-        .blobs()
-        .get(key)
-        .await
-        .map_err(|error| chain(&error))?
-    else {
-        return Ok(false);
-    };
-    let body = ReaderStream::with_capacity(reader, 64 * 1024);
-    upload(docker, id, WORK, body)
-        .await
-        .map_err(|error| said(&error))?;
-    Ok(true)
 }
 
 /// What the engine said, without the client's own words before it.
@@ -244,5 +294,70 @@ impl Place for Inside<'_> {
         path: &'a Path,
     ) -> BoxFuture<'a, Result<u64, NotSaved>> {
         self.take(ports, key, path).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn a_small_workspace_goes_along_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("from");
+        let long = "a-long-name/".repeat(20);
+        std::fs::create_dir_all(from.join(&long)).unwrap();
+        std::fs::write(from.join(&long).join("file"), "deep").unwrap();
+        std::fs::write(from.join("run"), "#!/bin/sh\n").unwrap();
+        let program = std::fs::Permissions::from_mode(0o750);
+        std::fs::set_permissions(from.join("run"), program).unwrap();
+        std::fs::hard_link(from.join("run"), from.join("same")).unwrap();
+        std::os::unix::fs::symlink("../../etc/passwd", from.join("out")).unwrap();
+        std::os::unix::fs::symlink(format!("{long}file"), from.join("in")).unwrap();
+        let mut items = Vec::new();
+        list(&from, Path::new(""), &mut items).unwrap();
+        let mut packed = Vec::new();
+        archive::pack_items(items, Unreadable::Refuse, &mut packed).unwrap();
+
+        let lines = ["echo one".to_owned()];
+        let tar = equipment(&lines, Some("secret")).unwrap();
+        let whole = with_workspace(&tar, &packed).unwrap().into_inner().unwrap();
+        let to = folder.path().join("to");
+        archive::unpack_plain(&*whole, &to, &Limits::trusted()).unwrap();
+
+        let read = |path: &str| std::fs::read_to_string(to.join(path)).unwrap();
+        assert_eq!(read("opt/monkeyci/script/0"), "echo one");
+        assert_eq!(read("opt/monkeyci/api-token"), "secret");
+        let work = to.join("home/monkeyci");
+        assert_eq!(read(&format!("home/monkeyci/{long}file")), "deep");
+        let run = std::fs::metadata(work.join("run")).unwrap();
+        let before = std::fs::metadata(from.join("run")).unwrap();
+        assert_eq!((run.mode(), run.mtime()), (before.mode(), before.mtime()));
+        assert_eq!(read("home/monkeyci/same"), "#!/bin/sh\n");
+        let link = |name: &str| std::fs::read_link(work.join(name)).unwrap();
+        assert_eq!(link("out"), Path::new("../../etc/passwd"));
+        assert_eq!(link("in"), Path::new(&format!("{long}file")));
+    }
+
+    #[test]
+    fn a_workspace_that_is_cut_off_or_unpacks_to_too_much_does_not_go_along() {
+        let tar = equipment(&[], None).unwrap();
+        assert!(with_workspace(&tar, b"no archive").is_none());
+        let mut large = tar::Builder::new(flate2::write::GzEncoder::new(
+            Vec::new(),
+            flate2::Compression::fast(),
+        ));
+        let mut header = Header::new_gnu();
+        header.set_size(SMALL_UNPACKED + 1);
+        header.set_mode(0o644);
+        let zeros = io::repeat(0).take(SMALL_UNPACKED + 1);
+        large.append_data(&mut header, "zeros", zeros).unwrap();
+        let large = large.into_inner().unwrap().finish().unwrap();
+        assert!(large.len() < SMALL);
+        assert!(with_workspace(&tar, &large).is_none());
+        let cut = &large[..large.len() / 2];
+        assert!(with_workspace(&tar, cut).is_none());
     }
 }

@@ -72,6 +72,9 @@ fn a_container_that_is_ended_from_outside_has_failed() {
     build.wait().exits(1);
     let (status, result) = &ends(&project)["job"];
     assert_eq!((status.as_str(), &result["exit"]), ("failure", &137.into()));
+    let wanted = "the container was ended from outside with exit status 137, during command ";
+    let said = result["message"].as_str().unwrap();
+    assert!(said.starts_with(wanted), "{said}");
 }
 
 #[test]
