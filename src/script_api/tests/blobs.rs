@@ -217,7 +217,7 @@ async fn a_path_is_read_from_json_too() {
         .header("accept", "application/json")
         .body(r#"{"path": "f"}"#);
     let answer = send(request).await.text().await.unwrap();
-    assert_eq!(answer, r#"{"path":"f","id":"x"}"#);
+    assert_eq!(answer, "{\"path\":\"f\",\"id\":\"x\"}\n");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ async fn test_answers_in_both_encodings() {
         .header("accept", "application/json");
     let answer = send(json).await;
     assert_eq!(answer.headers()["content-type"], "application/json");
-    assert_eq!(answer.text().await.unwrap(), r#"{"result":"ok"}"#);
+    assert_eq!(answer.text().await.unwrap(), "{\"result\":\"ok\"}\n");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_key_is_its_own_clear_text_in_the_form_the_client_reads() {
     let service = Service::start().await;
     let script = service.script();
     let untyped = script.post("/decrypt-key", "\"a key\"").await;
-    assert_eq!(untyped.text().await.unwrap(), "\"a key\"");
+    assert_eq!(untyped.text().await.unwrap(), "\"a key\"\n");
     let typed = script
         .request(&Method::POST, "/decrypt-key")
         .header("content-type", "application/edn")

@@ -37,7 +37,8 @@ async fn a_value_is_read_as_edn_or_json_whatever_it_came_as() {
         let wish = script
             .request(&Method::GET, &format!("/result/{name}"))
             .header("accept", "application/json");
-        assert_eq!(send(wish).await.text().await.unwrap(), text);
+        let answer = send(wish).await.text().await.unwrap();
+        assert_eq!(answer.trim_end(), text);
     }
     let saved = service
         .event("the note", |event| event.type_name() == "tui/result-saved")
