@@ -300,7 +300,13 @@ impl Core {
                 | StopReason::Broken
                 | StopReason::Refused => None,
             };
-            return (reason.status(), why.or_else(|| self.failure.clone()));
+            let failed = self.build.jobs().iter().any(|job| job.status.is_failed());
+            let status = match reason {
+                // Nobody has stopped it, and it would not have gone well with the approval either.
+                StopReason::Blocked if failed => BuildStatus::Error,
+                _ => reason.status(),
+            };
+            return (status, why.or_else(|| self.failure.clone()));
         }
         if let Some(failure) = &self.failure {
             return (BuildStatus::Error, Some(failure.clone()));
@@ -382,7 +388,12 @@ impl Core {
                 _ => (Ok(()), Vec::new()),
             };
             let spoken = self.spoken.of(&event, |job| self.handed.contains_key(job));
+            let warned = event.job_id.clone();
+            let warnings = self.spoken.warnings(&event);
             self.append(now, event);
+            for warning in warnings {
+                self.warn(now, warned.clone(), warning);
+            }
             if let Some((job, words)) = spoken {
                 self.out.push(Output::WriteLog(job, words));
             }

@@ -6,15 +6,22 @@
 
 use std::collections::HashSet;
 
-use crate::domain::{Event, EventKind, JobId};
+use crate::domain::{Event, EventKind, JobId, JobStatus};
+use crate::edn::{Map, Value};
 use crate::ports::LogStream;
 
 /// Longest text of one job that is written, in bytes; the journal has all of it.
 const MOST: usize = 16 * 1024 * 1024;
 
+/// Most warnings of one result that are told.
+const MOST_WARNINGS: usize = 10;
+
 /// Whose words are written already: a result comes twice, in `job/executed` and `job/end`.
 #[derive(Debug, Default)]
-pub(super) struct Spoken(HashSet<JobId>);
+pub(super) struct Spoken {
+    written: HashSet<JobId>,
+    warned: HashSet<JobId>,
+}
 
 impl Spoken {
     /// What is to be written for an event of the script: the job and its words. Nothing for jobs
@@ -24,13 +31,9 @@ impl Spoken {
         event: &Event,
         is_handed: impl Fn(&JobId) -> bool,
     ) -> Option<(JobId, Vec<(LogStream, String)>)> {
-        let (EventKind::JobExecuted { result, .. } | EventKind::JobEnd { result, .. }) =
-            &event.kind
-        else {
-            return None;
-        };
+        let (_, result) = result_of(event)?;
         let job = event.job_id.as_ref()?;
-        if is_handed(job) || self.0.contains(job) {
+        if is_handed(job) || self.written.contains(job) {
             return None;
         }
         let words: Vec<_> = [("output", LogStream::Out), ("error", LogStream::Err)]
@@ -43,8 +46,40 @@ impl Spoken {
         if words.is_empty() {
             return None;
         }
-        self.0.insert(job.clone());
+        self.written.insert(job.clone());
         Some((job.clone(), words))
+    }
+
+    /// What an action's result warns of, and what is odd about it.
+    pub(super) fn warnings(&mut self, event: &Event) -> Vec<String> {
+        let (Some((status, result)), Some(job)) = (result_of(event), &event.job_id) else {
+            return Vec::new();
+        };
+        let warnings = result.get_kw("warnings").and_then(Value::as_seq);
+        let messages = warnings.unwrap_or_default().iter().filter_map(|warning| {
+            let text = warning.as_map()?.get_kw("message")?.as_str()?;
+            Some(text.to_owned())
+        });
+        let mut told: Vec<String> = messages.take(MOST_WARNINGS).collect();
+        if let Some(JobStatus::Other(name)) = status {
+            told.push(format!(
+                "it ended with the status :{name}, which nobody knows: it counts neither as a success \
+                 nor as a failure"
+            ));
+        }
+        if told.is_empty() || !self.warned.insert(job.clone()) {
+            return Vec::new();
+        }
+        told
+    }
+}
+
+fn result_of(event: &Event) -> Option<(Option<&JobStatus>, &Map)> {
+    match &event.kind {
+        EventKind::JobExecuted { status, result } | EventKind::JobEnd { status, result } => {
+            Some((status.as_ref(), result))
+        }
+        _ => None,
     }
 }
 

@@ -746,6 +746,29 @@ fn with_nobody_to_ask_a_build_with_only_blocked_jobs_left_is_canceled() {
 }
 
 #[test]
+fn a_failure_counts_also_when_only_blocked_jobs_are_left() {
+    let alone = Approvals {
+        cancel_when_stuck: true,
+        ..Approvals::default()
+    };
+    let mut rig = Rig::running_with(Limits::default(), alone);
+    rig.start(&["a"]);
+    rig.post(vec![("gate", EventKind::JobBlocked)]);
+    rig.done("a", JobStatus::Failure);
+    rig.post(vec![(
+        "a",
+        EventKind::JobEnd {
+            status: Some(JobStatus::Failure),
+            result: Map::new(),
+        },
+    )]);
+    rig.wait();
+    rig.exit(1);
+    let summary = rig.summary().unwrap();
+    assert_eq!(summary.status, BuildStatus::Error);
+}
+
+#[test]
 fn a_journal_that_cannot_be_written_ends_the_build_with_the_reason() {
     let mut rig = Rig::running();
     rig.start(&["a"]);

@@ -21,10 +21,10 @@ use tokio::time::{Instant, sleep_until};
 use crate::domain::JobStatus;
 use crate::executors::blobs;
 use crate::executors::plan::{self, Commands};
-use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, LogStream, StopToken};
+use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, StopToken};
 
 use super::container::{self, Plan, SCRIPTS, Surroundings};
-use super::stream::{Piece, Splitter};
+use super::listener::{Last, Listener};
 use super::transfer::{self, Inside, said};
 use super::{Shared, pull, random_id, remove};
 
@@ -441,144 +441,6 @@ async fn hear_rest(
     while let Some(Ok(chunk)) = output.next().await {
         listener.hear(&chunk);
     }
-}
-
-/// Makes lines of a log and reports of what a container writes.
-struct Listener<'a> {
-    ports: &'a dyn JobPorts,
-    out: Heard,
-    err: Heard,
-    /// How many commands the driver has. A program without one is one command, from its start to its end.
-    driven: Option<usize>,
-    /// How many commands have begun, and ended.
-    begun: usize,
-    ended: usize,
-    failed: Option<usize>,
-}
-
-/// One of the two outputs.
-struct Heard {
-    stream: LogStream,
-    splitter: Splitter,
-    command: Option<usize>,
-    /// Commands whose end was heard here.
-    ends: usize,
-}
-
-impl<'a> Listener<'a> {
-    fn new(ports: &'a dyn JobPorts, mark: &str, commands: &Commands) -> Self {
-        let driven = match commands {
-            Commands::Lines(lines) => Some(lines.len()),
-            Commands::Program(_) => None,
-        };
-        if driven.is_none() {
-            ports.report(JobReport::CommandStarted { index: 0 });
-        }
-        let heard = |stream| Heard {
-            stream,
-            splitter: Splitter::new(mark),
-            command: driven.is_none().then_some(0),
-            ends: 0,
-        };
-        Self {
-            ports,
-            out: heard(LogStream::Out),
-            err: heard(LogStream::Err),
-            driven,
-            begun: usize::from(driven.is_none()),
-            ended: 0,
-            failed: None,
-        }
-    }
-
-    fn hear(&mut self, chunk: &LogOutput) {
-        let (is_err, bytes) = match chunk {
-            LogOutput::StdErr { message } => (true, message),
-            LogOutput::StdOut { message } | LogOutput::Console { message } => (false, message),
-            LogOutput::StdIn { .. } => return,
-        };
-        let pieces = self.heard(is_err).splitter.feed(bytes);
-        for piece in pieces {
-            self.take(is_err, piece);
-        }
-    }
-
-    fn heard(&mut self, is_err: bool) -> &mut Heard {
-        if is_err { &mut self.err } else { &mut self.out }
-    }
-
-    fn take(&mut self, is_err: bool, piece: Piece) {
-        let ports = self.ports;
-        let heard = self.heard(is_err);
-        match piece {
-            Piece::Text(bytes) => ports.log(heard.stream, heard.command, &bytes),
-            Piece::Start(index) => {
-                heard.command = Some(index);
-                if index == self.begun {
-                    self.begun += 1;
-                    ports.report(JobReport::CommandStarted { index });
-                }
-            }
-            Piece::End(index, exit) => {
-                heard.ends = index + 1;
-                // All that it wrote has come when both have told its end.
-                if self.out.ends.min(self.err.ends) > self.ended && index == self.ended {
-                    self.over(index, exit);
-                }
-            }
-        }
-    }
-
-    fn over(&mut self, index: usize, exit: i64) {
-        self.ended = index + 1;
-        if exit != 0 {
-            self.failed.get_or_insert(index);
-        }
-        self.ports.report(JobReport::CommandEnded { index, exit });
-    }
-
-    /// Whether all commands have ended well, and all that they wrote was heard.
-    fn is_well(&self) -> bool {
-        self.driven == Some(self.ended) && self.failed.is_none()
-    }
-
-    /// The container has ended; returns how far its commands have come.
-    fn end(&mut self, exit: i64) -> Last {
-        for is_err in [false, true] {
-            let rest = self.heard(is_err).splitter.end();
-            if !rest.is_empty() {
-                self.take(is_err, Piece::Text(rest));
-            }
-        }
-        let driven = self.driven.is_some();
-        let mut cut_off = None;
-        // What had begun and did not tell its end has ended with the container.
-        if self.begun > self.ended && (driven || self.begun == 1) {
-            cut_off = driven.then_some(self.ended);
-            self.over(self.ended, exit);
-        }
-        match (cut_off, self.failed) {
-            (Some(index), _) => Last::CutOff(index),
-            (None, Some(index)) => Last::Failed(index),
-            (None, None) if self.driven.is_some_and(|all| self.ended < all) => {
-                Last::Before(self.ended)
-            }
-            (None, None) => Last::Over,
-        }
-    }
-}
-
-/// How far the commands of a container had come when it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
-    /// All were over.
-    Over,
-    /// One has failed.
-    Failed(usize),
-    /// The container ended during one, which did not do that.
-    CutOff(usize),
-    /// The container ended before this one began.
-    Before(usize),
 }
 
 fn success() -> JobOutcome {

@@ -8,7 +8,8 @@
 //! - `container.rs`: what an order comes to as a container.
 //! - `course.rs`: one job from its order to its outcome. Start reading there.
 //! - `pull.rs`, `credentials.rs`: getting images.
-//! - `driver.sh`, `stream.rs`: the first process of a container, and what it says between commands.
+//! - `driver.sh`, `stream.rs`, `listener.rs`: the first process of a container, what it says between
+//!   commands, and what is made of that.
 //! - `transfer.rs`: files on their way into and out of a container, through the engine.
 //! - `owner.rs`: who removes what a killed program left.
 //!
@@ -18,6 +19,7 @@ mod container;
 mod course;
 mod credentials;
 mod engines;
+mod listener;
 mod owner;
 mod pull;
 mod stream;

@@ -16,6 +16,16 @@ pub(super) enum Piece {
     End(usize, i64),
 }
 
+impl Piece {
+    /// What it takes of the memory, in bytes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Text(bytes) => bytes.len() + size_of::<Self>(),
+            Self::Start(_) | Self::End(..) => size_of::<Self>(),
+        }
+    }
+}
+
 /// Takes one output apart, however it is cut into chunks.
 pub(super) struct Splitter {
     finder: Finder<'static>,

@@ -12,4 +12,10 @@
                                     :output "its own output"
                                     :custom {:a #{1 2}}
                                     :not-edn [#"regex" inc (Object.)]}))
+ (m/action-job "no-such-status" (constantly {:status :failed}))
+ (m/action-job "status-of-text" (constantly {:status "success"}))
+ (assoc (m/action-job "slow" (fn [_] (deref (promise)))) :timeout 200)
+ (assoc (m/action-job "in-time" (fn [_] (println "in time") m/success)) :timeout 60000)
+ (-> (m/action-job "forgets" (constantly nil))
+     (m/save-artifacts (m/artifact "nowhere" "no/such/file")))
  (m/action-job "printed" (fn [_] (println "printed €")))]

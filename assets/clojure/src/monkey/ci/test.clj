@@ -20,6 +20,7 @@
             [monkey.ci.build.archive :as archive]
             [monkey.ci.build.core :as core]
             [monkey.ci.jobs :as jobs]
+            [monkey.ci.script.actions :as actions]
             [monkey.ci.script.api-client :as api-client]
             [monkey.ci.test.runner :as runner])
   (:import (java.io File StringWriter)
@@ -215,7 +216,7 @@
   [x job ctx]
   (cond
     (nil? x) core/success
-    (core/status? x) x
+    (and (map? x) (some? (:status x))) (actions/told x)
     (resolvable? x) (if-let [inner (first (resolved x ctx))]
                       (if (jobs/action-job? inner)
                         (run-action (update inner :id #(or % (:id job))) ctx)
@@ -227,7 +228,7 @@
   (let [dir (work-dir-of job ctx)
         job (cond-> (assoc job :status :queued) dir (assoc :work-dir dir))
         ctx (assoc ctx :job job)]
-    (result-of ((:action job) ctx) job ctx)))
+    (actions/within job #(result-of ((:action job) ctx) job ctx))))
 
 (defn execute-job
   "Executes a job (or what gives one) in this context and gives its result. Actions really run: what

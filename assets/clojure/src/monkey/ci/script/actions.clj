@@ -38,6 +38,18 @@
                                    ":status, nor a job")
                      :result  (edn/sanitise x)}))
 
+(def ^:private statuses [:success :failure :error :skipped :canceled])
+
+(defn told
+  "What an action said of itself. A status that nobody knows would count as neither good nor bad."
+  [{:keys [status] :as result}]
+  (if (some #{status} statuses)
+    result
+    (assoc result
+           :status :failure
+           :message (str "The action gave the status " (pr-str status) "; there are "
+                         (str/join ", " statuses)))))
+
 (defn- resolvable? [x]
   (or (jobs/job? x) (fn? x) (var? x) (vector? x) (instance? clojure.lang.LazySeq x)))
 
@@ -48,7 +60,7 @@
   (let [value ((:action job) ctx)]
     (cond
       (nil? value) core/success
-      (core/status? value) value
+      (and (map? value) (some? (:status value))) (told value)
       (resolvable? value)
       (let [inner (first (load/resolve-jobs value ctx))]
         (cond
@@ -64,6 +76,28 @@
     kept
     ((requiring-resolve 'monkey.ci.script.tee/tee) out kept)))
 
+(defn- spell-time [ms]
+  (if (zero? (long (rem ms 1000))) (str (quot ms 1000) " s") (str (/ ms 1000.0) " s")))
+
+(defn within
+  "What `f` gives, if it gives it in the job's `:timeout`, which is in milliseconds. An action that does
+  not hear that it is interrupted goes on, but nobody waits for it."
+  [job f]
+  (if-let [most (jobs/timeout job)]
+    (let [work (future (f))]
+      (try
+        (let [result (deref work most ::late)]
+          (if (= ::late result)
+            (do (future-cancel work)
+                (core/with-message core/failure (str "timed out after " (spell-time most))))
+            result))
+        (catch InterruptedException e
+          (future-cancel work)
+          (throw e))
+        (catch java.util.concurrent.ExecutionException e
+          (throw (or (ex-cause e) e)))))
+    (f)))
+
 (defn- call-and-listen
   "Calls the job's function; what it prints goes to the script's log and into its result."
   [ctx]
@@ -71,7 +105,7 @@
         out    *out*
         result (try
                  (binding [*out* (tee-of out kept)]
-                   (call ctx))
+                   (within (:job ctx) #(call ctx)))
                  (catch InterruptedException _
                    {:status :canceled :message "canceled"})
                  (catch Throwable e
@@ -91,7 +125,10 @@
 
 (defn- save [ctx job]
   (run! #(api/save-cache ctx %) (:caches job))
-  (run! #(api/save-artifact ctx %) (:save-artifacts job)))
+  (doseq [{:keys [id path] :as artifact} (:save-artifacts job)]
+    (when-not (api/save-artifact ctx artifact)
+      (throw (ex-info (str "There is nothing at path " path " to save as artifact " id)
+                      {:artifact id :path path})))))
 
 (defn- spoiled
   "The result of a job whose files could not be moved; one that has failed anyway stays as it is."
