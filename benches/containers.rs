@@ -24,9 +24,10 @@ fn main() {
     }
     let project = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(project.path().join(".monkeyci")).expect("a folder");
-    let script: String = (0..jobs)
+    let script: Vec<String> = (0..jobs)
         .map(|at| format!("- {{id: j{at}, image: '{IMAGE}', script: ['true']}}\n"))
         .collect();
+    let script = script.concat();
     std::fs::write(project.path().join(".monkeyci/build.yaml"), script).expect("a script");
     for at_once in [1, 2] {
         let mut ours = Duration::MAX;

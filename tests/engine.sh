@@ -48,11 +48,13 @@ start() {
     done
 }
 
+# image NAME ROOT [CHANGE]
 image() {
     name=$1
     root=$2
+    change=${3:-LABEL made-by=monkeyci-tui}
     docker image inspect "$name" >/dev/null 2>&1 ||
-        tar -C "$root" -c . | docker import - "$name" >>"$log"
+        tar -C "$root" -c . | docker import -c "$change" - "$name" >>"$log"
 }
 
 { has docker && has dockerd; } || answers || install docker.io || exit 1
@@ -72,4 +74,9 @@ for applet in $("$busybox" --list); do
 done
 # Without a shell, and with one program.
 cp "$busybox" "$work/bare/echo"
-image monkeyci-test:busybox "$work/whole" && image monkeyci-test:bare "$work/bare"
+# With a user of its own.
+cp -a "$work/whole" "$work/user"
+mkdir "$work/user/etc"
+echo 'worker:x:1000:1001::/:/bin/sh' >"$work/user/etc/passwd"
+image monkeyci-test:busybox "$work/whole" && image monkeyci-test:bare "$work/bare" &&
+    image monkeyci-test:user "$work/user" "USER worker"

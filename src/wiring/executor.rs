@@ -77,6 +77,7 @@ impl Choice {
                         PullChoice::Never => Pull::Never,
                     },
                     checkout: checkout.to_owned(),
+                    env: named_variables(run),
                 };
                 let owners = home.cache().join("engine-owners");
                 let made = DockerExecutor::new(*engine, scratch, &owners, options);
@@ -86,6 +87,12 @@ impl Choice {
             }
         }
     }
+}
+
+/// What `--env` names, as far as it is set.
+fn named_variables(run: &RunArgs) -> Vec<(String, String)> {
+    let value = |name: &String| Some((name.clone(), std::env::var(name).ok()?));
+    run.env.iter().filter_map(value).collect()
 }
 
 /// The shell of this machine.

@@ -127,6 +127,13 @@ async fn set_up(
         refusal.get_or_insert(why);
         FixedSecrets::default()
     });
+    for name in run
+        .env
+        .iter()
+        .filter(|name| std::env::var_os(name).is_none())
+    {
+        remarks.push(format!("--env {name}: there is no such variable"));
+    }
     remarks.extend(run.secrets_file.as_deref().and_then(warn_of_readers));
     let granted = surroundings::granted(run).unwrap_or_else(|why| {
         refusal.get_or_insert(why);

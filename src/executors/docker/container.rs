@@ -46,6 +46,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) publish: &'a str,
     /// Tells the driver's words from those of commands.
     pub(super) mark: &'a str,
+    /// Variables that every job has, unless it says otherwise.
+    pub(super) env: &'a [(String, String)],
 }
 
 /// A container to be.
@@ -125,6 +127,9 @@ pub(super) fn plan(
             (entrypoint, job.cmd.iter().cloned().chain(args).collect())
         }
     };
+    if matches!(commands, Commands::Program(_)) && !job.script.is_empty() {
+        warnings.push("the script is not run: `cmd` or `entrypoint` is given".to_owned());
+    }
     let mut labels = HashMap::from([
         (BUILD_LABEL.to_owned(), order.sid.to_string()),
         (JOB_LABEL.to_owned(), job.id.to_string()),
@@ -150,7 +155,7 @@ pub(super) fn plan(
         image: Some(image),
         entrypoint,
         cmd: (!cmd.is_empty()).then_some(cmd),
-        env: Some(environment(order, &cwd, &mut warnings)),
+        env: Some(environment(order, around.env, &cwd, &mut warnings)),
         working_dir: Some(match commands {
             // The driver goes where it is to be; the engine would make what is not there.
             Commands::Lines(_) => WORK.to_owned(),
@@ -298,10 +303,36 @@ fn real_path(checkout: &Path, path: &str) -> Option<PathBuf> {
     real.starts_with(&checkout).then_some(real)
 }
 
-/// The job's variables, then what is fixed (containers.md §2.2).
-fn environment(order: &JobOrder, cwd: &str, warnings: &mut Vec<String>) -> Vec<String> {
+/// Takes away the script API's socket, which the container's user could not open.
+pub(super) fn without_socket(body: &mut ContainerCreateBody) {
+    if let Some(binds) = body.host_config.as_mut().and_then(|it| it.binds.as_mut()) {
+        let end = format!(":{SOCKET}");
+        binds.retain(|bind| !bind.ends_with(&end));
+    }
+    if let Some(env) = &mut body.env {
+        env.retain(|variable| !variable.starts_with("MONKEYCI_API_SOCKET="));
+    }
+}
+
+/// Whether a way leads to the script API.
+pub(super) fn reaches_api(body: &ContainerCreateBody) -> bool {
+    let ways = ["MONKEYCI_API_SOCKET=", "MONKEYCI_API_URL="];
+    let env = body.env.iter().flatten();
+    env.into_iter()
+        .any(|variable| ways.iter().any(|way| variable.starts_with(way)))
+}
+
+/// The variables of all jobs, the job's own, then what is fixed (containers.md §2.2).
+fn environment(
+    order: &JobOrder,
+    all: &[(String, String)],
+    cwd: &str,
+    warnings: &mut Vec<String>,
+) -> Vec<String> {
     let mut env = Vec::new();
-    for (name, value) in &order.env {
+    let is_own = |name: &String| order.env.iter().any(|(own, _)| own == name);
+    let all = all.iter().filter(|(name, _)| !is_own(name));
+    for (name, value) in all.chain(&order.env) {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             warnings.push(format!(
                 "the variable {name:?} is left out: no program could read it"

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::StartExecOptions;
-use bollard::models::ExecConfig;
+use bollard::models::{ContainerCreateBody, ExecConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
     KillContainerOptionsBuilder, StartContainerOptions, WaitContainerOptionsBuilder,
@@ -26,6 +26,7 @@ use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, StopToken};
 use super::container::{self, Plan, SCRIPTS, Surroundings};
 use super::listener::{Last, Listener};
 use super::transfer::{self, Inside, said};
+use super::user::User;
 use super::{Shared, pull, random_id, remove};
 
 /// How long output is read on when the container has ended.
@@ -38,7 +39,7 @@ pub(super) async fn run(
     ports: Arc<dyn JobPorts>,
     stop: StopToken,
 ) -> JobOutcome {
-    match perform(&shared, &order, &*ports, &stop).await {
+    match Box::pin(perform(&shared, &order, &*ports, &stop)).await {
         Ok(outcome) | Err(outcome) => outcome,
     }
 }
@@ -69,6 +70,7 @@ async fn perform(
         owner: (!shared.options.keep).then_some(&*shared.owner.id),
         publish: &publish,
         mark: &mark,
+        env: &shared.options.env,
     };
     let plan = container::plan(order, &commands, &dir, &around).map_err(error)?;
     for warning in &plan.warnings {
@@ -107,16 +109,26 @@ async fn prepare<'a>(
     let image = plan.body.image.as_deref().unwrap_or_default();
     let platform = plan.platform.as_deref();
     pull::ensure(docker, image, platform, shared.options.pull, ports).await?;
-    let container = Container::create(shared, order, plan).await?;
+    let seen = docker.inspect_image(image).await.ok();
+    let user = seen
+        .and_then(|image| image.config?.user)
+        .unwrap_or_default();
+    let mut body = plan.body.clone();
+    if !shared.engine.is_local() || !User::is_ours(&user) {
+        container::without_socket(&mut body);
+    }
+    if order.api.is_some() && !container::reaches_api(&body) {
+        ports.report(JobReport::Warning(
+            "nothing leads from the job's container to the script API: neither an address nor a socket"
+                .to_owned(),
+        ));
+    }
+    let container = Container::create(shared, order, plan, body).await?;
     let lines = match commands {
         Commands::Lines(lines) => &lines[..],
         Commands::Program(_) => &[],
     };
     let token = order.api.as_ref().map(|api| api.token.expose_secret());
-    let id = &*container.id;
-    transfer::equip(docker, id, lines, token, ports, &order.workspace)
-        .await
-        .map_err(|reason| format!("cannot copy the workspace into the container: {reason}"))?;
     let folder = shared
         .build(&order.sid)
         .job(order.job.id.as_str(), order.attempt)
@@ -124,11 +136,15 @@ async fn prepare<'a>(
     let inside = Inside {
         docker,
         id: container.id.clone(),
+        user: User::of(docker, &container.id, &user).await,
         folder: Arc::new(folder),
     };
+    transfer::equip(&inside, lines, token, ports, &order.workspace)
+        .await
+        .map_err(|reason| format!("cannot copy the workspace into the container: {reason}"))?;
     blobs::restore(order, dir, &inside, ports).await?;
     if let Some(wanted) = &order.job.work_dir {
-        match transfer::look(docker, id, &container::work_dir(dir)).await? {
+        match transfer::look(docker, &container.id, &container::work_dir(dir)).await? {
             Some((_, link)) if !link.is_empty() => {}
             Some((true, _)) => {}
             Some((false, _)) => return Err(format!("work-dir {wanted:?} is no folder")),
@@ -145,7 +161,12 @@ struct Container {
 }
 
 impl Container {
-    async fn create(shared: &Arc<Shared>, order: &JobOrder, plan: &Plan) -> Result<Self, String> {
+    async fn create(
+        shared: &Arc<Shared>,
+        order: &JobOrder,
+        plan: &Plan,
+        body: ContainerCreateBody,
+    ) -> Result<Self, String> {
         let name = container::name(order);
         let options = CreateContainerOptionsBuilder::default().name(&name);
         let options = match &plan.platform {
@@ -155,7 +176,7 @@ impl Container {
         let created = shared
             .engine
             .docker
-            .create_container(Some(options.build()), plan.body.clone())
+            .create_container(Some(options.build()), body)
             .await
             .map_err(|error| format!("the engine makes no container of it: {}", said(&error)))?;
         Ok(Self {

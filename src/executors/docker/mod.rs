@@ -11,6 +11,7 @@
 //! - `driver.sh`, `stream.rs`, `listener.rs`: the first process of a container, what it says between
 //!   commands, and what is made of that.
 //! - `transfer.rs`: files on their way into and out of a container, through the engine.
+//! - `user.rs`: whose files those are inside.
 //! - `owner.rs`: who removes what a killed program left.
 //!
 //! Nothing but mounts and the script API's socket needs the engine to see our files.
@@ -24,6 +25,7 @@ mod owner;
 mod pull;
 mod stream;
 mod transfer;
+mod user;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -71,6 +73,8 @@ pub struct DockerOptions {
     pub pull: Pull,
     /// The folder that is built: mounts lead nowhere else.
     pub checkout: PathBuf,
+    /// Variables that every job has, unless it says otherwise.
+    pub env: Vec<(String, String)>,
 }
 
 /// An engine that answers.

@@ -1,6 +1,6 @@
 //! Files on their way into and out of a container, through the engine's archive requests.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use bollard::query_parameters::{
     UploadToContainerOptionsBuilder,
 };
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
 use tar::{EntryType, Header};
@@ -21,12 +22,16 @@ use crate::archive::{self, Item, Limits, Source, Unreadable};
 use crate::executors::blobs::{NotSaved, Place};
 use crate::executors::host::scratch::JobScratch;
 use crate::executors::host::transfer;
-use crate::ports::{BlobKey, JobPorts, chain};
+use crate::ports::{BlobKey, BlobReader, JobPorts, chain};
 
 use super::container::{LOGS, SCRIPTS, TOKEN, WORK};
+use super::user::User;
 
 /// Marks a path that leads to a folder, in Go's file modes.
 const GO_FOLDER: u32 = 1 << 31;
+
+/// How many bytes are moved at once.
+const STEP: usize = 64 * 1024;
 
 /// What a small workspace may have at most, packed and unpacked, to go along with the equipment.
 const SMALL: usize = 1 << 20;
@@ -35,13 +40,15 @@ const SMALL_UNPACKED: u64 = 16 << 20;
 /// Puts into a container what its job needs: the folders, its lines, its key to the script API, and the
 /// workspace. The error is the end of a sentence.
 pub(super) async fn equip(
-    docker: &Docker,
-    id: &str,
+    inside: &Inside<'_>,
     lines: &[String],
     token: Option<&str>,
     ports: &dyn JobPorts,
     workspace: &BlobKey,
 ) -> Result<(), String> {
+    let Inside {
+        docker, id, user, ..
+    } = inside;
     let stored = ports.blobs().get(workspace).await;
     let mut reader = stored
         .map_err(|error| chain(&error))?
@@ -52,10 +59,11 @@ pub(super) async fn equip(
         .read_to_end(&mut begun)
         .await
         .map_err(|error| error.to_string())?;
-    let mut tar = equipment(lines, token).map_err(|error| error.to_string())?;
+    let mut tar = equipment(lines, token, *user).map_err(|error| error.to_string())?;
     // Each request takes an engine some 40 ms, however little it brings.
     let is_small = begun.len() <= SMALL;
-    let whole = is_small.then(|| with_workspace(&tar, &begun)).flatten();
+    let whole = is_small.then(|| with_workspace(&tar, &begun, *user));
+    let whole = whole.flatten();
     let rest = whole.is_none();
     if let Some(whole) = whole {
         tar = whole;
@@ -65,8 +73,7 @@ pub(super) async fn equip(
     let mut sent = upload(docker, id, "/", one).await;
     if rest && sent.is_ok() {
         let body = AsyncReadExt::chain(io::Cursor::new(begun), reader);
-        let body = ReaderStream::with_capacity(body, 64 * 1024);
-        sent = upload(docker, id, WORK, body).await;
+        sent = upload_of(docker, id, Box::pin(body), *user).await;
     }
     sent.map_err(|error| said(&error))
 }
@@ -74,12 +81,13 @@ pub(super) async fn equip(
 type Tar = tar::Builder<Vec<u8>>;
 
 /// The folders of a job, its lines, and its key to the script API, as an archive for `/`.
-fn equipment(lines: &[String], token: Option<&str>) -> io::Result<Tar> {
+fn equipment(lines: &[String], token: Option<&str>, user: User) -> io::Result<Tar> {
     let mut tar = tar::Builder::new(Vec::new());
     let mut add = |path: &str, kind: EntryType, mode: u32, bytes: &[u8]| {
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
-        // Images whose user is not root have to write here too.
+        user.own(&mut header);
+        // A job may become another user.
         header.set_mode(mode);
         header.set_size(bytes.len() as u64);
         tar.append_data(&mut header, path.trim_start_matches('/'), bytes)
@@ -100,28 +108,55 @@ fn equipment(lines: &[String], token: Option<&str>) -> io::Result<Tar> {
 
 /// The same with a packed workspace; `None` when that is too large, or cannot be read here: the engine
 /// will say what is wrong with it.
-fn with_workspace(equipment: &Tar, packed: &[u8]) -> Option<Tar> {
+fn with_workspace(equipment: &Tar, packed: &[u8], user: User) -> Option<Tar> {
     let mut tar = tar::Builder::new(equipment.get_ref().clone());
-    let plain = flate2::read::MultiGzDecoder::new(packed);
-    let mut archive = tar::Archive::new(plain.take(SMALL_UNPACKED));
-    let below = Path::new(WORK.trim_start_matches('/'));
-    for entry in archive.entries().ok()? {
-        let mut entry = entry.ok()?;
+    let plain = MultiGzDecoder::new(packed).take(SMALL_UNPACKED);
+    copy_entries(plain, &mut tar, WORK.trim_start_matches('/'), user).ok()?;
+    Some(tar)
+}
+
+/// Puts the entries of an archive below a folder of another one, as a user's.
+fn copy_entries(
+    from: impl io::Read,
+    to: &mut tar::Builder<impl io::Write>,
+    below: &str,
+    user: User,
+) -> io::Result<()> {
+    let below = Path::new(below);
+    for entry in tar::Archive::new(from).entries()? {
+        let mut entry = entry?;
         let mut header = entry.header().clone();
-        let path = below.join(entry.path().ok()?);
-        match header.entry_type() {
-            EntryType::Symlink | EntryType::Link => {
-                let target = entry.link_name().ok()??.into_owned();
-                let target = match header.entry_type() {
-                    EntryType::Link => below.join(target),
-                    _ => target,
-                };
-                tar.append_link(&mut header, path, target).ok()?;
+        user.own(&mut header);
+        let path = below.join(entry.path()?);
+        match (header.entry_type(), entry.link_name()?) {
+            (EntryType::Symlink, Some(target)) => to.append_link(&mut header, path, &target)?,
+            (EntryType::Link, Some(target)) => {
+                to.append_link(&mut header, path, below.join(target))?;
             }
-            _ => tar.append_data(&mut header, path, &mut entry).ok()?,
+            _ => to.append_data(&mut header, path, &mut entry)?,
         }
     }
-    Some(tar)
+    Ok(())
+}
+
+/// Unpacks a gzip tar in the workspace, as a user's.
+async fn upload_of(docker: &Docker, id: &str, body: BlobReader, user: User) -> Result<(), Error> {
+    if user == User::ROOT {
+        return upload(docker, id, WORK, ReaderStream::with_capacity(body, STEP)).await;
+    }
+    let (reader, writer) = tokio::io::duplex(4 * STEP);
+    let (body, writer) = (SyncIoBridge::new(body), SyncIoBridge::new(writer));
+    let packing = tokio::task::spawn_blocking(move || {
+        let plain = MultiGzDecoder::new(io::BufReader::new(body));
+        let mut tar = tar::Builder::new(io::BufWriter::with_capacity(STEP, writer));
+        copy_entries(plain, &mut tar, "", user)?;
+        tar.into_inner()?.flush()
+    });
+    let sent = upload(docker, id, WORK, ReaderStream::with_capacity(reader, STEP)).await;
+    match packing.await {
+        Ok(Err(error)) if sent.is_ok() => Err(error.into()),
+        _ => sent,
+    }
 }
 
 /// Unpacks an archive, with gzip or without, in a folder of a container.
@@ -172,6 +207,8 @@ pub(super) async fn look(
 pub(super) struct Inside<'a> {
     pub(super) docker: &'a Docker,
     pub(super) id: Arc<str>,
+    /// Whose the files in there are to be.
+    pub(super) user: User,
     /// Where it is unpacked.
     pub(super) folder: Arc<JobScratch>,
 }
@@ -205,8 +242,8 @@ impl Inside<'_> {
             .await
             .map_err(|error| error.to_string())?
             .map_err(|error| error.to_string())?;
-        let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 64 * 1024);
-        upload(self.docker, &self.id, WORK, stream)
+        let file = Box::pin(tokio::fs::File::from_std(file));
+        upload_of(self.docker, &self.id, file, self.user)
             .await
             .map_err(|error| said(&error))?;
         Ok(true)
@@ -303,6 +340,8 @@ mod tests {
 
     use super::*;
 
+    const USER: User = User { uid: 7, gid: 8 };
+
     #[test]
     fn a_small_workspace_goes_along_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
@@ -322,8 +361,16 @@ mod tests {
         archive::pack_items(items, Unreadable::Refuse, &mut packed).unwrap();
 
         let lines = ["echo one".to_owned()];
-        let tar = equipment(&lines, Some("secret")).unwrap();
-        let whole = with_workspace(&tar, &packed).unwrap().into_inner().unwrap();
+        let tar = equipment(&lines, Some("secret"), USER).unwrap();
+        let whole = with_workspace(&tar, &packed, USER)
+            .unwrap()
+            .into_inner()
+            .unwrap();
+        for entry in tar::Archive::new(&*whole).entries().unwrap() {
+            let entry = entry.unwrap();
+            let header = entry.header();
+            assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (7, 8));
+        }
         let to = folder.path().join("to");
         archive::unpack_plain(&*whole, &to, &Limits::trusted()).unwrap();
 
@@ -343,8 +390,8 @@ mod tests {
 
     #[test]
     fn a_workspace_that_is_cut_off_or_unpacks_to_too_much_does_not_go_along() {
-        let tar = equipment(&[], None).unwrap();
-        assert!(with_workspace(&tar, b"no archive").is_none());
+        let tar = equipment(&[], None, USER).unwrap();
+        assert!(with_workspace(&tar, b"no archive", USER).is_none());
         let mut large = tar::Builder::new(flate2::write::GzEncoder::new(
             Vec::new(),
             flate2::Compression::fast(),
@@ -356,8 +403,8 @@ mod tests {
         large.append_data(&mut header, "zeros", zeros).unwrap();
         let large = large.into_inner().unwrap().finish().unwrap();
         assert!(large.len() < SMALL);
-        assert!(with_workspace(&tar, &large).is_none());
+        assert!(with_workspace(&tar, &large, USER).is_none());
         let cut = &large[..large.len() / 2];
-        assert!(with_workspace(&tar, cut).is_none());
+        assert!(with_workspace(&tar, cut, USER).is_none());
     }
 }

@@ -21,9 +21,12 @@ const IMAGE: &str = "monkeyci-test:busybox";
 /// One program and nothing else.
 const BARE: &str = "monkeyci-test:bare";
 
+/// One that does not run as root.
+const USER: &str = "monkeyci-test:user";
+
 /// Whether the engine of `tests/engine.sh` is there; if not, the test is counted as not run.
 fn engine_is_here(test: &str) -> bool {
-    let images = [IMAGE, BARE];
+    let images = [IMAGE, BARE, USER];
     let is_there = images.iter().all(|image| {
         let seen = Command::new("docker")
             .args(["image", "inspect", image])
@@ -119,5 +122,11 @@ fn jobs(jobs: &[(&str, &str)]) -> Project {
         .iter()
         .map(|(id, properties)| format!("- {{id: {id}, {properties}}}\n"))
         .collect();
-    Project::yaml(&jobs.concat().replace("IMAGE", IMAGE).replace("BARE", BARE))
+    Project::yaml(
+        &jobs
+            .concat()
+            .replace("IMAGE", IMAGE)
+            .replace("BARE", BARE)
+            .replace("USERS", USER),
+    )
 }

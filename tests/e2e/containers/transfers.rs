@@ -1,5 +1,7 @@
 //! What goes into a container and comes out of it.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 #[test]
@@ -64,4 +66,61 @@ fn a_job_that_asks_reaches_the_script_api() {
     says(&project, "asks", ":build-id \"local-build-");
     says(&project, "wants", "403");
     assert_eq!(ends(&project)["none"].0, "success");
+}
+
+#[test]
+fn an_image_with_a_user_of_its_own_works_with_its_files() {
+    if !engine_is_here("an_image_with_a_user_of_its_own_works_with_its_files") {
+        return;
+    }
+    let own = "id -u; id -g; cat secret; echo more >>secret; mkdir -p sub/new out; echo x >out/q; \
+               mkdir -p .cache; echo y >>.cache/n; cat .cache/n; echo $MONKEYCI_API_SOCKET; \
+               test -n \\\"$MONKEYCI_API_URL\\\"";
+    let project = jobs(&[
+        (
+            "first",
+            &format!(
+                r#"image: "USERS", api: true, script: ["{own}"], saveArtifacts: [{{id: out, path: out}}], caches: [{{id: c, path: .cache}}]"#
+            ),
+        ),
+        (
+            "then",
+            r#"image: "USERS", dependencies: [first], restoreArtifacts: [{id: out, path: in}], caches: [{id: c, path: .cache}], script: ["cat in/q; echo z >>in/q; echo z >>.cache/n; cat .cache/n"]"#,
+        ),
+    ])
+    .file("secret", "kept\n")
+    .file("sub/file", "x");
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(project.dir().join("secret"), private).unwrap();
+    build(&project, &[]).exits(0);
+    assert_eq!(log(&project, "first"), "1000\n1001\nkept\ny\n\n");
+    assert_eq!(log(&project, "then"), "x\ny\nz\n");
+    // Too large to go along with the job's equipment.
+    let noise = |at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
+    let large: Vec<u8> = (0..4_000_000).map(noise).collect();
+    std::fs::write(project.dir().join("large"), large).unwrap();
+    build(&project, &[]).exits(0);
+    assert_eq!(log(&project, "first"), "1000\n1001\nkept\ny\nz\ny\n\n");
+}
+
+#[test]
+fn variables_that_are_named_reach_every_job() {
+    if !engine_is_here("variables_that_are_named_reach_every_job") {
+        return;
+    }
+    let project = jobs(&[
+        ("plain", r#"image: "IMAGE", script: ["echo $GIVEN"]"#),
+        (
+            "own",
+            r#"image: "IMAGE", container/env: {GIVEN: own}, script: ["echo $GIVEN"]"#,
+        ),
+    ]);
+    let mut command = command(&project, &["--env", "GIVEN", "--env", "MISSING"]);
+    command.env("GIVEN", "given").env_remove("MISSING");
+    Running::start(command)
+        .wait()
+        .exits(0)
+        .says("--env MISSING: there is no such variable");
+    assert_eq!(log(&project, "plain"), "given\n");
+    assert_eq!(log(&project, "own"), "own\n");
 }
