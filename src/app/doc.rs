@@ -493,7 +493,7 @@ fn blobs(blobs: &[BlobRef]) -> String {
     let shown: Vec<String> = blobs
         .iter()
         .map(|blob| {
-            if blob.id == blob.path {
+            if blob.path.is_empty() || blob.id == blob.path {
                 blob.id.clone()
             } else {
                 format!("{} ({})", blob.id, blob.path)

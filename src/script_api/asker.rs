@@ -24,6 +24,11 @@ pub(super) struct Asker {
 }
 
 impl Asker {
+    /// Whether it is a container job, with a token of its own.
+    pub(super) fn is_job(&self) -> bool {
+        self.is_job
+    }
+
     /// Whose token it is, for the journal.
     pub(super) fn by(&self) -> &'static str {
         if self.is_job { "job" } else { "script" }

@@ -23,6 +23,7 @@ use crate::domain::{BlobKind, JobId};
 use crate::edn::Value;
 use crate::ports::{BlobError, BlobKey, Transfer};
 
+use super::asker::Asker;
 use super::body::{self, ArchiveBody, Upload};
 use super::extract::{InPath, InQuery};
 use super::places::{PlaceError, Places};
@@ -36,87 +37,107 @@ pub(super) struct Restore {
     path: Option<String>,
 }
 
+/// Why a container job has to move archives: the files that a path names are the checkout's.
+const NOT_THERE: &str = "a job with a token of its own sends and gets the archive itself: the runner \
+                         does not see the files of its container";
+
 type OfJob = InPath<(String, String)>;
 type OfBuild = InPath<String>;
 
 pub(super) async fn save_artifact_of_job(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath((job, id)): OfJob,
     request: Request,
 ) -> Response {
-    Blob::artifact(&api, format, Some(job), id)
+    Blob::new(&api, asker, format, BlobKind::Artifact, Some(job), id)
         .save(request)
         .await
 }
 
 pub(super) async fn save_artifact(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath(id): OfBuild,
     request: Request,
 ) -> Response {
-    Blob::artifact(&api, format, None, id).save(request).await
+    Blob::new(&api, asker, format, BlobKind::Artifact, None, id)
+        .save(request)
+        .await
 }
 
 pub(super) async fn restore_artifact_of_job(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath((job, id)): OfJob,
     InQuery(restore): InQuery<Restore>,
 ) -> Response {
-    Blob::artifact(&api, format, Some(job), id)
+    Blob::new(&api, asker, format, BlobKind::Artifact, Some(job), id)
         .restore(restore)
         .await
 }
 
 pub(super) async fn restore_artifact(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath(id): OfBuild,
     InQuery(restore): InQuery<Restore>,
 ) -> Response {
-    Blob::artifact(&api, format, None, id)
+    Blob::new(&api, asker, format, BlobKind::Artifact, None, id)
         .restore(restore)
         .await
 }
 
 pub(super) async fn save_cache_of_job(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath((job, id)): OfJob,
     request: Request,
 ) -> Response {
-    Blob::cache(&api, format, Some(job), id).save(request).await
+    Blob::new(&api, asker, format, BlobKind::Cache, Some(job), id)
+        .save(request)
+        .await
 }
 
 pub(super) async fn save_cache(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath(id): OfBuild,
     request: Request,
 ) -> Response {
-    Blob::cache(&api, format, None, id).save(request).await
+    Blob::new(&api, asker, format, BlobKind::Cache, None, id)
+        .save(request)
+        .await
 }
 
 pub(super) async fn restore_cache_of_job(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath((job, id)): OfJob,
     InQuery(restore): InQuery<Restore>,
 ) -> Response {
-    Blob::cache(&api, format, Some(job), id)
+    Blob::new(&api, asker, format, BlobKind::Cache, Some(job), id)
         .restore(restore)
         .await
 }
 
 pub(super) async fn restore_cache(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     InPath(id): OfBuild,
     InQuery(restore): InQuery<Restore>,
 ) -> Response {
-    Blob::cache(&api, format, None, id).restore(restore).await
+    Blob::new(&api, asker, format, BlobKind::Cache, None, id)
+        .restore(restore)
+        .await
 }
 
 /// One request about one artifact or cache.
@@ -125,30 +146,36 @@ struct Blob<'a> {
     format: Format,
     kind: BlobKind,
     /// Named in the path by flavour A only.
+    asked_for: Option<JobId>,
+    /// The job that asks, as far as that is known.
     job: Option<JobId>,
+    /// It asks with a token of its own, from a container.
+    is_job: bool,
     id: String,
     key: BlobKey,
 }
 
 impl<'a> Blob<'a> {
-    fn artifact(api: &'a Api, format: Format, job: Option<String>, id: String) -> Self {
+    fn new(
+        api: &'a Api,
+        asker: Asker,
+        format: Format,
+        kind: BlobKind,
+        named: Option<String>,
+        id: String,
+    ) -> Self {
+        let sid = api.engine().sid();
         Self {
             api,
             format,
-            kind: BlobKind::Artifact,
-            job: job.map(JobId::new),
-            key: BlobKey::artifact(api.engine().sid(), &id),
-            id,
-        }
-    }
-
-    fn cache(api: &'a Api, format: Format, job: Option<String>, id: String) -> Self {
-        Self {
-            api,
-            format,
-            kind: BlobKind::Cache,
-            job: job.map(JobId::new),
-            key: BlobKey::cache(api.engine().sid(), &id),
+            kind,
+            key: match kind {
+                BlobKind::Artifact => BlobKey::artifact(sid, &id),
+                BlobKind::Cache => BlobKey::cache(sid, &id),
+            },
+            is_job: asker.is_job(),
+            asked_for: named.map(JobId::new),
+            job: asker.job,
             id,
         }
     }
@@ -157,6 +184,7 @@ impl<'a> Blob<'a> {
         match body::upload(request, self.api.settings()).await {
             Ok(Upload::Archive(archive)) => self.save_archive(archive).await,
             Ok(Upload::Value(value)) => match path_in(&value) {
+                Some(_) if self.is_job => self.refuse(NOT_THERE),
                 Some(path) => self.save_path(&path).await,
                 None => self.refuse("the body is no map with a :path"),
             },
@@ -169,17 +197,41 @@ impl<'a> Blob<'a> {
     async fn save_archive(self, archive: ArchiveBody) -> Response {
         let (reader, fault) = archive.into_reader();
         match self.api.engine().blobs().put(&self.key, reader).await {
-            Ok(_) => match self.kind {
-                BlobKind::Artifact => self.format.ok(&SavedArtifact {
-                    artifact_id: self.id,
-                }),
-                BlobKind::Cache => self.format.ok(&SavedCache { cache_id: self.id }),
-            },
+            Ok(size) => {
+                self.saved("", size);
+                self.archive_saved()
+            }
             Err(error) => match fault.take() {
                 Some(fault) => fault.reply(self.format),
                 None => self.store_failed(&error),
             },
         }
+    }
+
+    fn archive_saved(self) -> Response {
+        match self.kind {
+            BlobKind::Artifact => self.format.ok(&SavedArtifact {
+                artifact_id: self.id,
+            }),
+            BlobKind::Cache => self.format.ok(&SavedCache { cache_id: self.id }),
+        }
+    }
+
+    /// Tells of it, if it is known whose it is.
+    fn saved(&self, path: &str, size: u64) {
+        let Some(job) = self.owner() else { return };
+        let transfer = Transfer {
+            kind: self.kind,
+            id: self.id.clone(),
+            path: path.to_owned(),
+            key: self.key.clone(),
+        };
+        self.api.engine().saved(job, transfer, size);
+    }
+
+    /// The job that it is for.
+    fn owner(&self) -> Option<&JobId> {
+        self.asked_for.as_ref().or(self.job.as_ref())
     }
 
     /// Flavour A.
@@ -200,15 +252,7 @@ impl<'a> Blob<'a> {
         };
         match transfer::save(self.api.engine().blobs(), &self.key, found).await {
             Ok(size) => {
-                if let Some(job) = &self.job {
-                    let transfer = Transfer {
-                        kind: self.kind,
-                        id: self.id.clone(),
-                        path: path.to_owned(),
-                        key: self.key.clone(),
-                    };
-                    self.api.engine().saved(job, transfer, size);
-                }
+                self.saved(path, size);
                 self.done(Some(path))
             }
             Err(error) => self.could_not("save", &error),
@@ -216,7 +260,8 @@ impl<'a> Blob<'a> {
     }
 
     async fn restore(self, restore: Restore) -> Response {
-        match (restore.path, &self.job) {
+        match (restore.path, &self.asked_for) {
+            (Some(_), _) if self.is_job => self.refuse(NOT_THERE),
             (Some(path), _) => self.restore_path(&path).await,
             (None, None) => self.restore_archive().await,
             (None, Some(_)) => self.refuse("a query parameter path is needed"),
@@ -257,7 +302,7 @@ impl<'a> Blob<'a> {
 
     /// Where the job works, as far as the build knows it.
     async fn places(&self) -> Result<Places, PlaceError> {
-        let work_dir = match (&self.job, self.api.engine().build().await) {
+        let work_dir = match (&self.asked_for, self.api.engine().build().await) {
             (Some(job), Ok(build)) => build.job(job).and_then(|state| state.job.work_dir.clone()),
             _ => None,
         };
@@ -310,7 +355,7 @@ impl<'a> Blob<'a> {
     }
 
     fn remark(&self, message: String) {
-        self.api.warn_once(self.job.as_ref(), message);
+        self.api.warn_once(self.owner(), message);
     }
 
     fn unknown(&self) -> String {

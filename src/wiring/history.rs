@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::api_client::{ApiClient, ApiError};
 use crate::cli::plain::{self, spell_duration, spell_size};
 use crate::cli::{ListArgs, LogsArgs, ShowArgs, UnblockArgs, clean, clean_lines};
-use crate::domain::{BlobKind, Build, JobId, JobState, LogId, Millis, Sid};
+use crate::domain::{BlobKind, Build, JobId, JobState, LogId, Millis, Sid, file_name};
 use crate::edn::{self, Value};
 use crate::journal::Journal;
 use crate::logs::{LogPaths, LogReader, Stream};
@@ -22,7 +22,8 @@ pub(super) fn list(home: &Home, args: &ListArgs) -> Result<Exit, UserError> {
     let mut out = io::BufWriter::new(io::stdout());
     let mut history = History::new(home).with_refused(args.all);
     if let Some(repo) = &args.repo {
-        history = history.of_repo("local", repo);
+        let name = repo.strip_prefix("local/").unwrap_or(repo);
+        history = history.of_repo("local", &repo_named(home, name));
     }
     let listing = history.list(args.limit);
     for error in &listing.unreadable {
@@ -68,9 +69,28 @@ pub(super) fn list(home: &Home, args: &ListArgs) -> Result<Exit, UserError> {
     }
     quiet(out.flush())?;
     if listing.items.is_empty() && !args.json {
-        complain!("no builds yet: `monkeyci-tui build` makes one");
+        match &args.repo {
+            Some(repo) => complain!("no builds of {} yet", clean(repo)),
+            None => complain!("no builds yet: `monkeyci-tui build` makes one"),
+        }
     }
     Ok(Exit::Success)
+}
+
+/// The repository that is meant: one of that name, or else one without a remote, whose name has a hash
+/// behind it.
+fn repo_named(home: &Home, name: &str) -> String {
+    let builds = home.builds().join("local");
+    if builds.join(file_name(name)).is_dir() {
+        return name.to_owned();
+    }
+    let known = std::fs::read_dir(&builds).into_iter().flatten().flatten();
+    let mut names = known.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_meant = |known: &String| {
+        let hash = known.strip_prefix(name).and_then(|it| it.strip_prefix('-'));
+        hash.is_some_and(|it| it.len() == 8 && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    names.find(is_meant).unwrap_or_else(|| name.to_owned())
 }
 
 /// `show`.
@@ -167,13 +187,12 @@ fn write_job(out: &mut impl Write, job: &JobState, now: Millis) -> io::Result<()
             BlobKind::Artifact => "artifact",
             BlobKind::Cache => "cache",
         };
-        writeln!(
-            out,
-            "  {kind} {} ({}, {})",
-            clean(&blob.id),
-            clean(&blob.path),
-            spell_size(blob.size)
-        )?;
+        let path = match blob.path.as_str() {
+            "" => String::new(),
+            path => format!("{}, ", clean(path)),
+        };
+        let (id, size) = (clean(&blob.id), spell_size(blob.size));
+        writeln!(out, "  {kind} {id} ({path}{size})")?;
     }
     Ok(())
 }

@@ -205,4 +205,18 @@ async fn a_jobs_token_is_good_while_its_job_is_at_work_and_moves_archives_only()
     }
     assert_eq!(status_of(&caller, &Method::GET, "/test").await, 200);
     assert_eq!(status_of(&caller, &Method::GET, "/cache/none").await, 204);
+    // The files that a path names are the checkout's, and none of the container's.
+    std::fs::write(service.checkout().join("file"), "of the checkout").unwrap();
+    let by_path = caller.put("/artifact/x", r#"{:path "file"}"#).await;
+    assert_eq!(by_path.status(), 400);
+    let into = status_of(&caller, &Method::GET, "/artifact/x?path=file").await;
+    assert_eq!(into, 400);
+    let archive = super::blobs::archive_of("file", "content");
+    assert_eq!(caller.put("/artifact/x", archive).await.status(), 200);
+    let saved = service
+        .event("what was saved", |event| {
+            event.type_name() == "tui/artifact-saved"
+        })
+        .await;
+    assert_eq!(saved.job_id, Some(JobId::new("job 1")));
 }

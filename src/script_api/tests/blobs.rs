@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// An archive with one file.
-fn archive_of(name: &str, content: &str) -> Vec<u8> {
+pub(super) fn archive_of(name: &str, content: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(name), content).unwrap();
     let mut archive = Vec::new();
