@@ -13,7 +13,7 @@ use super::node::{Format, Kind, Node};
 const LONGEST_ID: usize = 1024;
 
 /// Keys this program acts on, or that the protocol names.
-const KNOWN_KEYS: [&str; 29] = [
+const KNOWN_KEYS: [&str; 30] = [
     "id",
     "type",
     "dependencies",
@@ -43,7 +43,26 @@ const KNOWN_KEYS: [&str; 29] = [
     "shell",
     "junit",
     "init",
+    "api",
 ];
+
+/// The key that somebody meant who has mistyped it; `None` for one that is known, and for those of
+/// extensions, which have a namespace or look like nothing we know.
+fn nearest_key(name: &str) -> Option<&'static str> {
+    if KNOWN_KEYS.contains(&name) || name.contains('/') || name.len() < 4 {
+        return None;
+    }
+    let most = if name.len() < 7 { 1 } else { 2 };
+    // `env` has no effect either, and says so itself.
+    let keys = KNOWN_KEYS.iter().filter(|key| **key != "env");
+    let distances = keys.map(|key| {
+        let plain = key.rsplit('/').next().unwrap_or(key);
+        let spelled = if plain == "env" { "environment" } else { plain };
+        (strsim::osa_distance(name, spelled), *key)
+    });
+    let (distance, key) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= most).then_some(key)
+}
 
 /// A job and where it is defined.
 #[derive(Debug)]
@@ -206,7 +225,15 @@ impl Reader<'_> {
                     self.label
                 );
                 self.warn(at, message);
+                return;
             }
+        }
+        if let Some(meant) = nearest_key(name) {
+            let message = format!(
+                "\"{name}\" of {} has no effect: did you mean \"{meant}\"?",
+                self.label
+            );
+            self.warn(at, message);
         }
     }
 

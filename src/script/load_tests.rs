@@ -597,3 +597,25 @@ fn an_id_has_an_end_and_a_longer_one_is_refused_with_its_place() {
     assert!(said.contains("build.yaml:2:"), "{said}");
     assert!(said.contains("longer than 1024 bytes"), "{said}");
 }
+
+#[test]
+fn a_key_that_is_mistyped_is_told_with_the_one_that_is_meant() {
+    let script = loaded(&[(
+        "build.yaml",
+        "id: a\nscripts: [x]\nenviroment: {A: b}\nimgae: i\ndependancies: []\nmine/scripts: 1\nteam: core\nowner: me\n",
+    )]);
+    let told: Vec<_> = script
+        .warnings
+        .iter()
+        .map(|warning| warning.rsplit("job \"a\" has no effect: ").next().unwrap())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "did you mean \"script\"?",
+            "did you mean \"container/env\"?",
+            "did you mean \"image\"?",
+            "did you mean \"dependencies\"?",
+        ]
+    );
+}

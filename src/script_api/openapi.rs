@@ -24,7 +24,8 @@ const TOKEN: &str = "token";
 const ABOUT: &str = "\
 What a build script, its jobs and those who watch a build ask of the program that runs it.
 
-It is served on a private Unix socket per build and, when asked for, on loopback TCP. Every \
+It is served on a private Unix socket per build and on loopback TCP; to containers also on \
+the address that this machine has in their network. Every \
 request needs the build's token. Values are written as EDN unless `Accept` names \
 `application/json`; EDN has keywords where JSON has the keys and words as strings. Bodies are read \
 as EDN unless `Content-Type` says `application/json`, whose keys may be `kebab-case`, `snake_case` or \

@@ -22,7 +22,7 @@ use crate::hosts::{Host, HostChild};
 use crate::ports::{Checkout, Clock, SystemClock};
 use crate::script;
 use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
-use crate::store::{BuildFolder, FolderBlobs, Home};
+use crate::store::{BuildFolder, FolderBlobs, Home, create_private};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::error::UserError;
@@ -146,6 +146,8 @@ async fn set_up(
             std::path::absolute(&request.dir).unwrap_or_else(|_| request.dir.clone())
         }
     };
+    // What lies below it holds copies of the project, and what jobs make of them.
+    create_private(home.cache()).map_err(|error| UserError::of(&error))?;
     let (sid, folder) = home
         .new_build(&repo_id(&dir), clock.now())
         .map_err(|error| UserError::of(&error))?;
