@@ -48,6 +48,9 @@ pub enum Action {
     RerunFailed,
     Cancel,
     Unblock,
+    Shell,
+    Keep,
+    LeaveShell,
     Help,
     Mouse,
     Redraw,
@@ -81,6 +84,8 @@ pub enum Context {
     Question,
     /// While text is typed: only what no text contains.
     Typing,
+    /// In a shell, which gets all other keys.
+    Shell,
     /// Even while a question waits or text is typed.
     Always,
 }
@@ -89,7 +94,7 @@ impl Context {
     /// Returns the contexts whose keys hold here too, nearest first.
     pub fn wider(self) -> &'static [Self] {
         match self {
-            Self::Always => &[],
+            Self::Always | Self::Shell => &[],
             Self::Question | Self::Help | Self::Typing | Self::Global => &[Self::Always],
             Self::Jobs
             | Self::Builds
@@ -191,6 +196,7 @@ const FIND: &[Context] = &[
 ];
 const COPY: &[Context] = &[Context::Log, Context::Events, Context::Results];
 const ALWAYS: &[Context] = &[Context::Always];
+const SHELL: &[Context] = &[Context::Shell];
 const QUESTION: &[Context] = &[Context::Question];
 
 /// Every action.
@@ -241,6 +247,10 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::RerunFailed, "rerun-failed", "rerun failed", "run again what failed", &["R"], GLOBAL, Group::Act),
     row(Action::Unblock, "unblock", "approve", "approve the blocked job", &["A"], GLOBAL, Group::Act),
     row(Action::Cancel, "cancel", "cancel", "cancel the build; asks first", &["x"], GLOBAL, Group::Act),
+
+    row(Action::Shell, "shell", "shell", "a shell in the job's container", &["s"], GLOBAL, Group::Act),
+    row(Action::Keep, "keep", "keep", "keep the container if the job fails, or no longer", &["K"], GLOBAL, Group::Act),
+    row(Action::LeaveShell, "leave-shell", "leave", "leave the shell in a container", &["ctrl-]", "ctrl-5"], SHELL, Group::Act),
 
     row(Action::Help, "help", "keys", "all keys", &["?"], ANY, Group::Program),
     row(Action::Mouse, "mouse", "mouse", "take the mouse, or leave it to the terminal", &["M"], GLOBAL, Group::Program),

@@ -35,6 +35,9 @@ pub mod results;
 mod results_tests;
 #[cfg(test)]
 mod script_tests;
+pub mod shell;
+#[cfg(test)]
+pub(crate) mod shell_tests;
 pub mod state;
 mod summary;
 #[cfg(test)]
@@ -55,6 +58,7 @@ pub use msg::{
     LogRows, Msg, Needle, Notice, Origin, QuitManner,
 };
 pub use outline::{Heading, Item, Outline};
+pub use shell::{ShellScreen, ShellView};
 pub use state::{Project, Script, Setup, State};
 pub use summary::summary;
 pub use update::update;

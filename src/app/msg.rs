@@ -13,6 +13,8 @@ use crate::ports::{Control, Offers, SourceItem};
 
 use super::action::Action;
 use super::doc::DocLine;
+use super::keys::Key;
+use super::shell::ShellScreen;
 use super::state::Project;
 
 /// What the app is told.
@@ -62,6 +64,16 @@ pub enum Msg {
     ResultRead(u64, Vec<DocLine>),
     /// The text of a whole log; answers [`Effect::CopyLog`].
     LogText(String),
+
+    /// A key for the shell.
+    ShellKey(Key),
+    /// A text that was pasted into the shell.
+    ShellPaste(String),
+    /// What the shell shows now; follows [`Effect::OpenShell`], again and again.
+    ShellScreen(u64, Box<ShellScreen>),
+    /// A shell has ended, with its exit status if that is known, or could not be opened: a sentence why
+    /// not. Answers [`Effect::OpenShell`].
+    ShellEnded(u64, Result<Option<i64>, String>),
 
     /// Something to say at the bottom of the screen; answers effects that may fail and those that
     /// have nothing else to answer.
@@ -311,6 +323,27 @@ pub enum Effect {
         /// Where to.
         to: PathBuf,
     },
+
+    /// Keep the container of a job if it fails, or do not. Answer: a notice.
+    KeepContainer(Sid, JobId),
+    /// Open a shell in the container of a job. Answers: [`Msg::ShellScreen`] and [`Msg::ShellEnded`] with
+    /// the number.
+    OpenShell {
+        /// To be sent back with the answers.
+        generation: u64,
+        /// The build.
+        sid: Sid,
+        /// The job.
+        job: JobId,
+        /// Columns and rows.
+        size: (u16, u16),
+    },
+    /// Type these bytes into the shell. No answer.
+    TypeIntoShell(Vec<u8>),
+    /// The shell has this many columns and rows from now on. No answer.
+    ResizeShell(u16, u16),
+    /// Leave the shell: it ends. No answer.
+    CloseShell,
 
     /// Put a text into the clipboard.
     Copy(String),

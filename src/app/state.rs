@@ -13,6 +13,7 @@ use super::keys::Bindings;
 use super::layout::{Areas, Pane, Wants, content};
 use super::log_view::{Geometry, LogView};
 use super::msg::{BuildRequest, HistoryItem, Needle, Notice};
+use super::shell::ShellView;
 
 /// All that is known. Made by [`State::new`], changed by [`update`](super::update) only.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct State {
     pub show: Show,
     /// What was searched for last.
     pub search: Option<SearchState>,
+    /// The shell that is open.
+    pub shell: Option<ShellView>,
     /// What waits for an answer.
     pub dialog: Option<Dialog>,
     /// What is said at the bottom.
@@ -269,6 +272,7 @@ impl State {
             builds_top: 0,
             show: Show::default(),
             search: None,
+            shell: None,
             dialog: None,
             notice: None,
             bindings: setup.bindings,
@@ -366,12 +370,21 @@ impl State {
         Areas::new(
             self.size,
             &Wants {
-                focus: self.focus,
-                full: self.full,
+                focus: match self.shell {
+                    Some(_) => Pane::Main,
+                    None => self.focus,
+                },
+                full: self.full || self.shell.is_some(),
                 jobs: self.view().rows(),
                 builds: self.build_count() + 1,
             },
         )
+    }
+
+    /// Columns and rows for a shell.
+    pub(super) fn shell_size(&self) -> (u16, u16) {
+        let area = self.areas().main.map(content).unwrap_or_default();
+        (area.width, area.height)
     }
 
     /// The inside of the main pane.
@@ -448,6 +461,7 @@ impl State {
             Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(..)) => Context::Question,
             Some(Dialog::Help(_)) => Context::Help,
             Some(Dialog::Search(_) | Dialog::Save(..)) => Context::Typing,
+            None if self.shell.is_some() => Context::Shell,
             None => self.pane_context(),
         }
     }

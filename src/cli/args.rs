@@ -273,6 +273,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub no_clean: bool,
 
+    /// Keep the containers of jobs that fail, to look into them.
+    #[arg(long)]
+    pub keep_failed: bool,
+
     /// Print plain text instead of drawing.
     #[arg(long)]
     pub plain: bool,

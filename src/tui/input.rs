@@ -57,11 +57,15 @@ pub(super) fn message(state: &State, event: &Event) -> Option<Msg> {
             }
             match context {
                 Context::Typing => edit(key).map(Msg::Edit),
+                Context::Shell => Some(Msg::ShellKey(key)),
                 _ => None,
             }
         }
         Event::Paste(text) if state.context() == Context::Typing => {
             Some(Msg::Edit(Edit::Insert(text.clone())))
+        }
+        Event::Paste(text) if state.context() == Context::Shell => {
+            Some(Msg::ShellPaste(text.clone()))
         }
         Event::Mouse(event) => mouse(*event),
         Event::Resize(width, height) => Some(Msg::Resize(*width, *height)),

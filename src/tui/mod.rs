@@ -133,6 +133,10 @@ fn join(msgs: &mut Vec<Msg>, msg: Msg) {
             Some(Msg::Source(sid, SourceItem::Events(known))),
             Msg::Source(of, SourceItem::Events(events)),
         ) if *sid == of => known.extend(events),
+        // Only the last picture is seen.
+        (Some(Msg::ShellScreen(of, old)), Msg::ShellScreen(number, screen)) if *of == number => {
+            *old = screen;
+        }
         (_, msg) => msgs.push(msg),
     }
 }

@@ -7,6 +7,7 @@ use crate::app::build_view::Selected;
 use crate::app::layout::Pane;
 use crate::app::state::{Dialog, Input, MainView, Saving, State};
 use crate::app::{Action, Context, text};
+use crate::domain::{JobState, JobStatus};
 
 use super::Ui;
 
@@ -58,7 +59,9 @@ impl Ui {
             return;
         }
         let keys = |action: Action| state.bindings.label(action);
-        if let (Some(help), Some(quit)) = (keys(Action::Help), keys(Action::Quit)) {
+        let in_shell = state.context() == Context::Shell;
+        if let (Some(help), Some(quit), false) = (keys(Action::Help), keys(Action::Quit), in_shell)
+        {
             let parts = [
                 (help, styles.key),
                 (" keys   ".to_owned(), styles.dim),
@@ -117,6 +120,9 @@ fn matter_now(state: &State) -> Vec<Action> {
     if state.context() == Context::Help {
         return vec![Action::Down, Action::Up, Action::Back];
     }
+    if state.context() == Context::Shell {
+        return vec![Action::LeaveShell];
+    }
     if view.runs() && view.info.offers.unblock && !view.blocked().is_empty() {
         actions.push(Action::Unblock);
     }
@@ -130,6 +136,9 @@ fn matter_now(state: &State) -> Vec<Action> {
             }
             if view.build.is_over() || matches!(view.selected, Selected::Job(_)) {
                 actions.push(Action::Rerun);
+            }
+            if in_container(state) {
+                actions.extend([Action::Shell, Action::Keep]);
             }
         }
         Pane::Builds => actions.extend([Action::Enter, Action::StartBuild, Action::Back]),
@@ -208,6 +217,14 @@ fn matter_now(state: &State) -> Vec<Action> {
     }
     actions.push(Action::NextPane);
     actions
+}
+
+/// Whether the selected job is in a container now.
+fn in_container(state: &State) -> bool {
+    let executor = state.view().build.executor.as_ref();
+    let is_docker = executor.is_some_and(|executor| executor.name == "docker");
+    let runs = |job: &JobState| job.status == JobStatus::Running && job.job.image.is_some();
+    is_docker && state.shows_build() && state.job().is_some_and(runs)
 }
 
 /// What the footer calls an action.

@@ -17,6 +17,7 @@ mod log;
 mod pane;
 mod results;
 mod row;
+mod shell;
 mod styles;
 pub mod svg;
 #[cfg(test)]
@@ -77,7 +78,9 @@ impl Ui {
         if let Some(builds) = areas.builds {
             self.builds(state, builds, buffer);
         }
-        if let Some(main) = areas.main {
+        if let (Some(main), Some(shell)) = (areas.main, &state.shell) {
+            self.shell(state, shell, main, buffer);
+        } else if let Some(main) = areas.main {
             match state.main_view() {
                 MainView::Log => self.log(state, main, buffer),
                 MainView::Artifacts => self.artifacts(state, main, buffer),

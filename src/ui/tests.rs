@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::app::fixtures::{self, Stage};
+use crate::app::shell_tests::with_shell;
 use crate::app::{Edit, Msg, Project, Script, text};
 use crate::config::{Background, ColorDepth, GlyphSet, Look};
 use crate::domain::{JobStatus, Sid};
@@ -51,6 +52,21 @@ const BROKEN: &str =
     ".monkeyci/build.yaml:7:5: expected a list of jobs\n\n  7 |     jobs: 3\n    |     ^^^^";
 
 // ---------------------------------------------------------------- snapshots
+
+#[test]
+fn a_shell_in_a_container_has_the_screen() {
+    let stage = with_shell((80, 24));
+    insta::assert_snapshot!("shell_80x24", shown(&stage));
+    let buffer = drawn(&stage, Look::default());
+    assert!(
+        buffer[(31, 6)].modifier.contains(Modifier::REVERSED),
+        "the cursor"
+    );
+    let stage = with_shell((120, 40));
+    insta::assert_snapshot!("shell_120x40", shown(&stage));
+    // Too small for what it shows, until it has heard of the new size.
+    shown(&with_shell((60, 15)));
+}
 
 #[test]
 fn the_script_before_anything_was_built() {

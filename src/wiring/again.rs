@@ -38,6 +38,7 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         timeout,
         strict,
         no_clean,
+        keep_failed,
         // How it is shown is another question.
         plain: _,
         json: _,
@@ -90,7 +91,8 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         )
         .flag("--wait-blocked", *wait_blocked)
         .flag("--strict", *strict)
-        .flag("--no-clean", *no_clean);
+        .flag("--no-clean", *no_clean)
+        .flag("--keep-failed", *keep_failed);
     line.0
 }
 
@@ -159,7 +161,7 @@ mod tests {
         let line = "-d /some/where --executor host --pull never --runner clj --branch main --lib-version 0.26.1 \
                     --job a --job b --param word --params-file p.env --secret npm=NPM \
                     --secrets-file s.env --deny params:read --env HOME -j 3 --unblock all \
-                    --timeout 90s --wait-blocked --strict --no-clean";
+                    --timeout 90s --wait-blocked --strict --no-clean --keep-failed";
         let typed = request(line);
         assert_eq!(command_line(&typed), format!("monkeyci-tui build {line}"));
         let mut with_value = typed;

@@ -31,6 +31,7 @@ use super::executor;
 use super::history;
 use super::local::{self, BuildRequest, LARGEST_BLOB};
 use super::log_desk::{self, LogTask};
+use super::shell_desk::{self, Order};
 
 /// Builds that the history pane shows.
 const HISTORY: usize = 100;
@@ -51,6 +52,8 @@ pub(super) struct Desk {
     first: Arc<Mutex<Option<Sid>>>,
     /// A user has agreed to run container jobs in the shell of this machine.
     host_agreed: AtomicBool,
+    /// The shell that is open.
+    shell: Mutex<Option<mpsc::UnboundedSender<Order>>>,
 }
 
 /// A build with a source.
@@ -88,6 +91,7 @@ impl Desk {
             open: Arc::default(),
             first: Arc::default(),
             host_agreed: AtomicBool::new(false),
+            shell: Mutex::default(),
         }
     }
 
@@ -138,6 +142,28 @@ impl Desk {
                 id,
                 to,
             } => self.save_blob(&sid, kind, &id, to),
+            Effect::KeepContainer(sid, job) => {
+                let to_app = self.to_app.clone();
+                self.runtime.spawn(async move {
+                    let notice = shell_desk::keep(sid, job).await;
+                    // An app that is gone needs no notice.
+                    let _ = to_app.send(Msg::Notice(notice));
+                });
+            }
+            Effect::OpenShell {
+                generation,
+                sid,
+                job,
+                size,
+            } => self.open_shell(shell_desk::Wanted {
+                generation,
+                sid,
+                job,
+                size,
+            }),
+            Effect::TypeIntoShell(bytes) => self.order_shell(Order::Type(bytes)),
+            Effect::ResizeShell(columns, rows) => self.order_shell(Order::Resize((columns, rows))),
+            Effect::CloseShell => self.order_shell(Order::Close),
             // The loop's own; they do not come here.
             Effect::Copy(_)
             | Effect::Suspend
@@ -188,6 +214,23 @@ impl Desk {
     fn ask_logs(&self, task: LogTask) {
         // The thread ends with this desk and not before.
         let _ = self.logs.send(task);
+    }
+
+    /// One shell is open at a time: the one before ends.
+    fn open_shell(&self, wanted: shell_desk::Wanted) {
+        let (orders, received) = mpsc::unbounded_channel();
+        *self.shell.lock().unwrap_or_else(PoisonError::into_inner) = Some(orders);
+        let to_app = self.to_app.clone();
+        self.runtime
+            .spawn(shell_desk::run(wanted, received, to_app));
+    }
+
+    fn order_shell(&self, order: Order) {
+        let shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shell) = &*shell {
+            // One that has ended says so itself.
+            let _ = shell.send(order);
+        }
     }
 
     fn start_build(&self, wanted: &Wanted) {

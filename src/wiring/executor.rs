@@ -71,6 +71,7 @@ impl Choice {
             Self::Docker(engine) => {
                 let options = DockerOptions {
                     keep: run.no_clean,
+                    keep_failed: run.keep_failed,
                     pull: match run.pull {
                         PullChoice::Always => Pull::Always,
                         PullChoice::Missing => Pull::Missing,

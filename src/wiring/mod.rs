@@ -29,6 +29,7 @@ mod report;
 mod results;
 mod screen;
 mod screenshots;
+mod shell_desk;
 mod surroundings;
 
 use std::future::Future;

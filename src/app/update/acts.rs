@@ -15,7 +15,7 @@ use crate::ports::Control;
 use crate::wire;
 
 use super::moves::{self, By};
-use super::{find, refuse, say, with_log};
+use super::{find, refuse, say, shell, with_log};
 
 /// Does what a user wants.
 pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -131,6 +131,9 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
             }
         }
         Action::Unblock => unblock(state, effects),
+        Action::Shell => shell::open(state, effects),
+        Action::Keep => shell::keep(state, effects),
+        Action::LeaveShell => shell::leave(state, effects),
         Action::Help => {
             state.dialog = match state.dialog {
                 Some(Dialog::Help(_)) => None,

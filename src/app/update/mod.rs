@@ -2,12 +2,13 @@
 //!
 //! `mod.rs` decides who handles a message and, afterwards, puts right what follows from it: where
 //! the eye goes, what has to be read, whether the program may leave. `moves` has what moves a
-//! selection or a screen, `acts` what a user does to builds, `find` the searches, `source` what
-//! builds tell.
+//! selection or a screen, `acts` what a user does to builds, `find` the searches, `shell` the shells in
+//! containers, `source` what builds tell.
 
 mod acts;
 mod find;
 mod moves;
+mod shell;
 mod source;
 
 use crate::domain::{JobStatus, LogId, Phase};
@@ -32,6 +33,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         }
         Msg::Resize(width, height) => {
             state.size = (width, height);
+            shell::resized(state, &mut effects);
             true
         }
         Msg::Action(action) => {
@@ -43,6 +45,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             self::edit(state, edit, &mut effects);
             true
         }
+        Msg::Click(..) | Msg::Wheel(..) if state.shell.is_some() => false,
         Msg::Click(column, row) => {
             moves::click(state, (column, row));
             true
@@ -89,6 +92,10 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             acts::copy(state, text, &mut effects);
             true
         }
+        Msg::ShellKey(key) => shell::typed(state, |screen| screen.typed(key), &mut effects),
+        Msg::ShellPaste(text) => shell::typed(state, |screen| screen.pasted(&text), &mut effects),
+        Msg::ShellScreen(generation, screen) => shell::shows(state, generation, *screen),
+        Msg::ShellEnded(generation, end) => shell::ended(state, generation, end),
         Msg::NoEngine(request, reason) => {
             state.starting = false;
             if !state.leaving {

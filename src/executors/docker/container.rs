@@ -30,7 +30,7 @@ pub(super) const BUILD_LABEL: &str = "dev.monkeyci-tui.build";
 /// On everything that goes with the run of this program that made it.
 pub(super) const OWNER_LABEL: &str = "dev.monkeyci-tui.owner";
 /// On everything that is made: the job.
-const JOB_LABEL: &str = "dev.monkeyci-tui.job";
+pub(super) const JOB_LABEL: &str = "dev.monkeyci-tui.job";
 
 /// What a container is made of, besides its order.
 #[derive(Debug)]

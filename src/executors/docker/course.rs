@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -27,7 +28,7 @@ use super::container::{self, Plan, SCRIPTS, Surroundings};
 use super::listener::{Last, Listener};
 use super::transfer::{self, Inside, said};
 use super::user::User;
-use super::{Shared, pull, random_id, remove};
+use super::{Shared, enter, pull, random_id, remove};
 
 /// How long output is read on when the container has ended.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -93,7 +94,12 @@ async fn perform(
     if outcome.status == JobStatus::Canceled {
         return Err(outcome);
     }
-    unless_stopped(stop, blobs::save(order, &dir, &inside, ports, outcome)).await
+    let saving = blobs::save(order, &dir, &inside, ports, outcome);
+    let outcome = unless_stopped(stop, saving).await?;
+    if outcome.status.is_failed() {
+        container.keep_if_asked(ports).await;
+    }
+    Ok(outcome)
 }
 
 /// Makes the container and puts into it what the job needs. The error is a sentence.
@@ -154,9 +160,11 @@ async fn prepare<'a>(
     Ok((container, inside))
 }
 
-/// A container of ours. It goes away with this.
+/// A container of ours. It goes away with this, unless it is to be kept.
 struct Container {
     id: Arc<str>,
+    name: String,
+    kept: AtomicBool,
     shared: Arc<Shared>,
 }
 
@@ -181,14 +189,43 @@ impl Container {
             .map_err(|error| format!("the engine makes no container of it: {}", said(&error)))?;
         Ok(Self {
             id: created.id.into(),
+            name,
+            kept: AtomicBool::new(false),
             shared: Arc::clone(shared),
         })
+    }
+
+    /// Leaves the container of a job that has failed where it is, if that was asked for: of all jobs, or
+    /// of this one while it ran.
+    async fn keep_if_asked(&self, ports: &dyn JobPorts) {
+        let docker = &self.shared.engine.docker;
+        let seen = docker
+            .inspect_container(&self.id, None::<InspectContainerOptions>)
+            .await;
+        let name = seen.ok().and_then(|seen| seen.name).unwrap_or_default();
+        let name = if enter::is_kept(&name) {
+            Ok(name.trim_start_matches('/').to_owned())
+        } else if self.shared.options.keep_failed {
+            enter::keep(docker, &self.id, &self.name).await
+        } else {
+            return;
+        };
+        ports.report(JobReport::Warning(match name {
+            Ok(name) => {
+                self.kept.store(true, Ordering::Relaxed);
+                format!(
+                    "its container is kept as {name}: a shell in it is opened with s on the screen; \
+                     docker rm {name} removes it"
+                )
+            }
+            Err(error) => format!("its container cannot be kept: {}", said(&error)),
+        }));
     }
 }
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if self.shared.options.keep {
+        if self.shared.options.keep || self.kept.load(Ordering::Relaxed) {
             return;
         }
         let (docker, id) = (self.shared.engine.docker.clone(), Arc::clone(&self.id));
@@ -444,7 +481,7 @@ impl Running<'_> {
 }
 
 /// How a container ended. The error is the end of a sentence.
-fn exit_of(
+pub(super) fn exit_of(
     end: Option<Result<bollard::models::ContainerWaitResponse, Error>>,
 ) -> Result<i64, String> {
     match end {

@@ -11,6 +11,7 @@
 //! - `driver.sh`, `stream.rs`, `listener.rs`: the first process of a container, what it says between
 //!   commands, and what is made of that.
 //! - `transfer.rs`: files on their way into and out of a container, through the engine.
+//! - `enter.rs`: keeping containers of jobs that failed, and shells in containers.
 //! - `user.rs`: whose files those are inside.
 //! - `owner.rs`: who removes what a killed program left.
 //!
@@ -20,6 +21,7 @@ mod container;
 mod course;
 mod credentials;
 mod engines;
+mod enter;
 mod listener;
 mod owner;
 mod pull;
@@ -47,6 +49,8 @@ use super::host::scratch::BuildScratch;
 use engines::Address;
 use owner::Owner;
 
+pub use enter::{Keeping, Shell};
+
 /// How long an engine that is looked for may take to answer.
 const ANSWER: Duration = Duration::from_secs(3);
 /// No single request takes longer: uploads of large workspaces are requests too.
@@ -69,6 +73,8 @@ pub enum Pull {
 pub struct DockerOptions {
     /// Leave the containers of jobs where they are (`--no-clean`).
     pub keep: bool,
+    /// Leave those of jobs that fail (`--keep-failed`).
+    pub keep_failed: bool,
     /// When images are pulled.
     pub pull: Pull,
     /// The folder that is built: mounts lead nowhere else.
@@ -257,7 +263,12 @@ async fn remove_all(docker: &Docker, owner: &str) -> Result<(), bollard::errors:
         .filters(&HashMap::from([("label", vec![label.as_str()])]))
         .build();
     for container in docker.list_containers(Some(options)).await? {
-        if let Some(id) = container.id {
+        let is_kept = container
+            .names
+            .iter()
+            .flatten()
+            .any(|it| enter::is_kept(it));
+        if let Some(id) = container.id.filter(|_| !is_kept) {
             remove(docker, &id).await?;
         }
     }

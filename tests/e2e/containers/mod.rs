@@ -2,9 +2,11 @@
 //!
 //! - `properties.rs`: each property of scripts.md §3.3, and what is wrong with it.
 //! - `transfers.rs`: what goes into a container and comes out of it.
+//! - `enter.rs`: keeping containers, and shells in them.
 //! - `ends.rs`: how jobs end, and what they leave.
 
 mod ends;
+mod enter;
 mod properties;
 mod transfers;
 
