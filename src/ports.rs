@@ -17,7 +17,8 @@ use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    BlobKind, BuildStatus, Event, Job, JobId, JobStatus, LogId, Millis, Sid, StoredResult,
+    BlobKind, BuildStatus, Event, Job, JobId, JobStatus, LogId, Millis, PullProgress, Sid,
+    StoredResult,
 };
 
 /// An error and what caused it, in one line: what goes wrong at an edge travels on as a sentence.
@@ -196,6 +197,10 @@ pub struct Transfer {
 /// What an executor tells while a job runs. The engine turns it into events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobReport {
+    /// How far the pull of the job's image has come.
+    Pulling(PullProgress),
+    /// The image has been pulled.
+    Pulled,
     /// Everything is in place; the commands come next.
     Started,
     /// Ports of the job can be reached.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{
     Access, BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId, Millis,
-    Sid, Src, TuiEvent,
+    PullProgress, Sid, Src, TuiEvent,
 };
 use crate::edn::Map;
 use crate::logs::{self, NO_COMMAND, Search, Section, Stream};
@@ -461,6 +461,36 @@ pub fn history() -> Vec<HistoryItem> {
             "main",
         ),
     ]
+}
+
+/// A build has begun, and the images of its first jobs are on their way.
+pub fn pulling(size: (u16, u16)) -> Stage {
+    let mut stage = Stage::new(size);
+    stage.send(Msg::History(history()));
+    stage.open(true);
+    stage.tell(Event::new(EventKind::BuildStart));
+    stage.tell(Event::new(EventKind::ScriptStart { jobs: jobs() }));
+    let pull = |done, bytes| PullProgress {
+        layers: 5,
+        done,
+        bytes,
+        total: 39_900_000,
+        unpacking: bytes == 39_900_000,
+    };
+    for (id, pull) in [
+        ("configure", PullProgress::default()),
+        ("configure", pull(3, 12_345_678)),
+        ("lint", pull(2, 39_900_000)),
+    ] {
+        let initializing = EventKind::JobInitializing {
+            local_dir: None,
+            agent: None,
+        };
+        stage.job(id, initializing);
+        stage.wait(500);
+        stage.job(id, EventKind::Tui(TuiEvent::Pulling(pull)));
+    }
+    stage
 }
 
 /// A build has begun: two jobs are done, three run, some wait.

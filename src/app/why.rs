@@ -1,6 +1,6 @@
 //! Why a job stands where it stands: what it waits for, what stopped it, how it ended.
 
-use crate::domain::{Build, BuildStatus, JobId, JobState, JobStatus, Millis, Phase};
+use crate::domain::{Build, BuildStatus, JobId, JobState, JobStatus, Millis, Phase, PullProgress};
 
 use super::text;
 
@@ -17,6 +17,8 @@ pub enum Why {
     Queued,
     /// The runner prepares it.
     Prepared,
+    /// Its image is on its way.
+    Pulled(PullProgress),
     /// It never ran because of this job.
     Because(JobId),
     /// It never ran, and no job is to blame.
@@ -49,7 +51,7 @@ pub fn why(build: &Build, job: &JobState) -> Option<Why> {
         }
         JobStatus::Blocked => Why::Blocked,
         JobStatus::Queued => Why::Queued,
-        JobStatus::Initializing => Why::Prepared,
+        JobStatus::Initializing => job.pull.map_or(Why::Prepared, Why::Pulled),
         JobStatus::Skipped if job.start_time.is_none() => blame(build, job).unwrap_or(Why::NotRun),
         _ => return None,
     })
@@ -102,8 +104,17 @@ impl Why {
             Self::Blocked => "blocked: A approves".to_owned(),
             Self::Queued => "waits for a slot".to_owned(),
             Self::Prepared => "preparing".to_owned(),
+            Self::Pulled(pull) => pull.to_string(),
             Self::Because(id) => format!("skipped: {id}"),
             Self::NotRun => "skipped".to_owned(),
+        }
+    }
+
+    /// The reason in as many columns, if there are words that short.
+    pub fn within(&self, columns: usize) -> String {
+        match self {
+            Self::Pulled(pull) => pull.within(columns),
+            why => why.short(),
         }
     }
 
@@ -115,6 +126,7 @@ impl Why {
             Self::Blocked => "blocked: press A to approve it".to_owned(),
             Self::Queued => "waits for a free slot".to_owned(),
             Self::Prepared => "is being prepared".to_owned(),
+            Self::Pulled(pull) => format!("is being prepared: {pull}"),
             Self::Because(id) => match of.job(id).map(|job| &job.status) {
                 Some(JobStatus::Canceled) => format!("skipped: {id} was canceled"),
                 Some(JobStatus::Skipped) => format!("skipped: {id} never ran"),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::edn::{Map, Value};
 
-use super::{Access, BuildStatus, Job, JobId, JobStatus, Millis, Seq, Sid};
+use super::{Access, BuildStatus, Job, JobId, JobStatus, Millis, PullProgress, Seq, Sid};
 
 /// A build as its journal tells it so far. Made by [`Build::apply`](super::Build::apply) only.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -175,6 +175,8 @@ pub struct JobState {
     pub blobs: Vec<StoredBlob>,
     /// Where it can be reached, when it exposes ports: `{:address … :ports …}`.
     pub agent: Option<Map>,
+    /// How far the pull of its image has come, while it is pulled.
+    pub pull: Option<PullProgress>,
     /// Which run of the job this is, counted from 1.
     pub attempt: u32,
 }
@@ -341,6 +343,7 @@ impl JobState {
             commands: Vec::new(),
             blobs: Vec::new(),
             agent: None,
+            pull: None,
             attempt: 1,
         }
     }

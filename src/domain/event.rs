@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::edn::Map;
 
-use super::{BuildStatus, Job, JobId, JobStatus, Millis, Seq, Sid};
+use super::{BuildStatus, Job, JobId, JobStatus, Millis, PullProgress, Seq, Sid};
 
 /// One fact about a build.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,6 +174,10 @@ pub enum TuiEvent {
     Warning,
     /// `:tui/interrupted`: the program was killed; found at the next start.
     Interrupted,
+    /// `:tui/pulling`: how far the pull of the job's image has come.
+    Pulling(PullProgress),
+    /// `:tui/pulled`: the image is there.
+    Pulled,
     /// `:tui/artifact-saved`: stored, with its size in bytes.
     ArtifactSaved { id: String, path: String, size: u64 },
     /// `:tui/cache-saved`: stored, with its size in bytes.
@@ -294,6 +298,8 @@ impl TuiEvent {
         match self {
             Self::Warning => "tui/warning",
             Self::Interrupted => "tui/interrupted",
+            Self::Pulling(_) => "tui/pulling",
+            Self::Pulled => "tui/pulled",
             Self::ArtifactSaved { .. } => "tui/artifact-saved",
             Self::CacheSaved { .. } => "tui/cache-saved",
             Self::Attempt { .. } => "tui/attempt",

@@ -156,9 +156,7 @@ impl Build {
                 _ if canceled => JobStatus::Canceled,
                 _ => JobStatus::Error,
             };
-            job.status = end;
-            job.phase = Phase::Ended;
-            job.end_time = job.end_time.or(at);
+            job.end(end, at);
         }
     }
 
@@ -352,6 +350,10 @@ impl JobState {
                     state.exit = exit.or(state.exit);
                 }
             }
+            EventKind::Tui(TuiEvent::Pulling(pull)) if self.phase < Phase::Running => {
+                self.pull = Some(*pull);
+            }
+            EventKind::Tui(TuiEvent::Pulled) => self.pull = None,
             EventKind::Tui(TuiEvent::ArtifactSaved { id, path, size }) => {
                 self.stored(BlobKind::Artifact, id, path, *size);
             }
@@ -375,6 +377,9 @@ impl JobState {
             return;
         }
         self.phase = phase;
+        if phase >= Phase::Running {
+            self.pull = None;
+        }
         self.status = match phase {
             Phase::Defined => JobStatus::Pending,
             Phase::Blocked => JobStatus::Blocked,
@@ -386,6 +391,7 @@ impl JobState {
 
     fn end(&mut self, status: JobStatus, at: Option<Millis>) {
         self.phase = Phase::Ended;
+        self.pull = None;
         self.status = status;
         self.end_time = self.end_time.or(at);
     }

@@ -15,6 +15,7 @@ mod fold;
 mod graph;
 mod ids;
 mod job;
+mod pull;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -27,4 +28,5 @@ pub use event::{Access, Event, EventKind, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};
 pub use ids::{JobId, LogId, Millis, Seq, Sid, SidError, file_name, stable_hash};
 pub use job::{BlobRef, Job, JobKind};
+pub use pull::PullProgress;
 pub use status::{BuildStatus, JobStatus};

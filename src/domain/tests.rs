@@ -373,3 +373,26 @@ fn file_names_never_leave_their_folder() {
 fn ids_are_shown_without_control_characters() {
     assert_eq!(JobId::new("a\x1b[2Jb").to_string(), "a\u{FFFD}[2Jb");
 }
+
+#[test]
+fn a_pull_is_told_until_the_job_runs() {
+    let pull = PullProgress {
+        layers: 5,
+        done: 3,
+        ..PullProgress::default()
+    };
+    let pulling = |time| at(time, "a", EventKind::Tui(TuiEvent::Pulling(pull)));
+    let pulled = at(3, "a", EventKind::Tui(TuiEvent::Pulled));
+    let start = at(4, "a", EventKind::JobStart);
+    let job = |events: &[Event]| Build::fold(events).job(&"a".into()).unwrap().clone();
+    assert_eq!(job(&[pulling(1)]).pull, Some(pull));
+    assert_eq!(job(&[pulling(1), pulled]).pull, None);
+    assert_eq!(job(&[pulling(1), start.clone()]).pull, None);
+    assert_eq!(job(&[start, pulling(1)]).pull, None, "it runs already");
+    assert_eq!(
+        job(&[pulling(1), at(2, "a", ended(JobStatus::Error))]).pull,
+        None
+    );
+    let canceled = [pulling(1), build_end(BuildStatus::Canceled)];
+    assert_eq!(job(&canceled).pull, None);
+}

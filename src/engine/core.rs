@@ -530,6 +530,8 @@ impl Core {
 
     fn report(&mut self, now: Millis, id: &JobId, report: JobReport) {
         let kind = match report {
+            JobReport::Pulling(pull) => EventKind::Tui(TuiEvent::Pulling(pull)),
+            JobReport::Pulled => EventKind::Tui(TuiEvent::Pulled),
             JobReport::Started => {
                 self.emit(now, Event::of_job(id, EventKind::JobStart));
                 EventKind::ContainerStart

@@ -176,7 +176,7 @@ impl Ui {
             let columns = longest.min((room * 3 / 5).max(8));
             row.column(&name, columns, name_style);
             row.skip(1);
-            row.put(&why.short(), style);
+            row.put(&why.within(row.left()), style);
         } else if planned {
             let columns = longest.min((room * 3 / 5).max(8));
             row.column(&name, columns, name_style);

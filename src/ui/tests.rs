@@ -96,6 +96,15 @@ fn a_running_build() {
 }
 
 #[test]
+fn a_job_whose_image_is_on_its_way_says_how_far_it_is() {
+    insta::assert_snapshot!("pulling_80x24", shown(&fixtures::pulling((80, 24))));
+    let mut stage = fixtures::pulling((120, 40));
+    insta::assert_snapshot!("pulling_120x40", shown(&stage));
+    stage.press("8");
+    insta::assert_snapshot!("pulling_events_120x40", shown(&stage));
+}
+
+#[test]
 fn a_failed_build() {
     insta::assert_snapshot!("failed_80x24", shown(&fixtures::failed((80, 24))));
     insta::assert_snapshot!("failed_120x40", shown(&fixtures::failed((120, 40))));

@@ -1,7 +1,7 @@
 //! Events on the wire (protocol/events.md §1–2).
 
 use crate::domain::{
-    Access, BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid, Src, TuiEvent,
+    Access, BuildStatus, Event, EventKind, Job, JobId, JobStatus, PullProgress, Sid, Src, TuiEvent,
 };
 use crate::edn::{self, Map, Value};
 
@@ -174,6 +174,8 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
                 .and_then(|n| n.try_into().ok())
                 .unwrap_or(1),
         }),
+        "tui/pulling" => EventKind::Tui(TuiEvent::Pulling(pulling(fields))),
+        "tui/pulled" => EventKind::Tui(TuiEvent::Pulled),
         "tui/artifact-saved" => {
             let (id, path, size) = stored(fields);
             EventKind::Tui(TuiEvent::ArtifactSaved { id, path, size })
@@ -202,6 +204,21 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
             by: fields.text("by").unwrap_or_default(),
         })),
         other => EventKind::Other(other.into()),
+    }
+}
+
+fn pulling(fields: &mut Fields) -> PullProgress {
+    let mut number = |key: &str| {
+        let number = fields.int(key).and_then(|n| u64::try_from(n).ok());
+        number.unwrap_or_default()
+    };
+    let few = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    PullProgress {
+        layers: few(number("layers")),
+        done: few(number("done")),
+        bytes: number("bytes"),
+        total: number("total"),
+        unpacking: fields.flag("unpacking?").unwrap_or_default(),
     }
 }
 
@@ -334,6 +351,16 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
         EventKind::Tui(TuiEvent::Attempt { attempt }) => {
             put("attempt", Value::Int(i64::from(*attempt)));
         }
+        EventKind::Tui(TuiEvent::Pulling(pull)) => {
+            let number = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+            put("layers", number(pull.layers.into()));
+            put("done", number(pull.done.into()));
+            put("bytes", number(pull.bytes));
+            put("total", number(pull.total));
+            if pull.unpacking {
+                put("unpacking?", Value::Bool(true));
+            }
+        }
         EventKind::Tui(
             TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size },
         ) => {
@@ -357,7 +384,9 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
             put_text(put, "name", access.name.as_ref());
             put("by", access.by.as_str().into());
         }
-        EventKind::Tui(TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap)
+        EventKind::Tui(
+            TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap | TuiEvent::Pulled,
+        )
         | EventKind::BuildStart
         | EventKind::BuildCanceled
         | EventKind::JobBlocked

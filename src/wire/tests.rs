@@ -233,3 +233,17 @@ fn our_own_facts_survive_being_written_and_read() {
     assert_eq!(build.reads.len(), 2);
     assert_eq!(build.reads[0].access.name.as_deref(), Some("npm"));
 }
+
+#[test]
+fn how_far_a_pull_is_survives_being_written_and_read() {
+    for line in [
+        r#"{:type :tui/pulling, :layers 5, :done 3, :bytes 12, :total 40, :job-id "pack"}"#,
+        r#"{:type :tui/pulling, :layers 5, :done 3, :bytes 12, :total 40, :unpacking? true, :job-id "pack"}"#,
+        r#"{:type :tui/pulling, :layers -1, :done 99999999999, :bytes -7, :job-id "pack"}"#,
+        r#"{:type :tui/pulled, :job-id "pack"}"#,
+    ] {
+        let event = event_from(edn::read_lenient(line).unwrap()).unwrap();
+        let again = event_from(edn::read_lenient(&write_event(&event)).unwrap()).unwrap();
+        assert_eq!(again, event, "{line}");
+    }
+}

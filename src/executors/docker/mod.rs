@@ -7,7 +7,7 @@
 //! - `engines.rs`: where an engine may be, and why there.
 //! - `container.rs`: what an order comes to as a container.
 //! - `course.rs`: one job from its order to its outcome. Start reading there.
-//! - `pull.rs`, `credentials.rs`: getting images.
+//! - `pull.rs`, `layers.rs`, `credentials.rs`: getting images.
 //! - `driver.sh`, `stream.rs`, `listener.rs`: the first process of a container, what it says between
 //!   commands, and what is made of that.
 //! - `transfer.rs`: files on their way into and out of a container, through the engine.
@@ -22,6 +22,7 @@ mod course;
 mod credentials;
 mod engines;
 mod enter;
+mod layers;
 mod listener;
 mod owner;
 mod pull;
