@@ -5,7 +5,7 @@
 #
 # As root on Debian, or when CI=true, it installs Docker Engine where there is none, and starts it where
 # nothing answers; its process id is printed then, for whoever wants to end it. LOG is what it writes to.
-# No registry is needed: the images are made of Debian's static busybox.
+# The images are made of Debian's static busybox. A registry is installed for the tests of one.
 #
 # Exit status: 0 when the engine is there, 1 when it is not; why is said on stderr.
 
@@ -26,7 +26,7 @@ install() {
     # shellcheck disable=SC2086 # a list of words, on purpose
     $as_root apt-get update -q >>"$log" 2>&1 &&
         $as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -qy --no-install-recommends "$@" >>"$log" 2>&1
+            apt-get install -qy --no-install-recommends "$@" >>"$log" 2>&1 </dev/null
 }
 
 answers() {
@@ -56,6 +56,9 @@ image() {
     docker image inspect "$name" >/dev/null 2>&1 ||
         tar -C "$root" -c . | docker import -c "$change" - "$name" >>"$log"
 }
+
+# What some tests need besides; each says so when it is not there.
+has docker-registry || install docker-registry
 
 { has docker && has dockerd; } || answers || install docker.io || exit 1
 has busybox || install busybox-static || exit 1

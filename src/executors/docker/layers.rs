@@ -62,7 +62,7 @@ struct Layer {
 #[derive(Debug)]
 pub(super) struct Layers {
     began: Instant,
-    layers: HashMap<String, Layer>,
+    known: HashMap<String, Layer>,
     lines: usize,
     /// The last numbers that were told, and when.
     counted: (PullProgress, Instant),
@@ -72,7 +72,7 @@ impl Layers {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             began: now,
-            layers: HashMap::new(),
+            known: HashMap::new(),
             lines: 0,
             counted: (PullProgress::default(), now),
         }
@@ -83,10 +83,10 @@ impl Layers {
         let id = plain(news.id.as_deref()?);
         let status = plain(news.status.as_deref()?);
         let stage = Stage::of(&status);
-        if !self.layers.contains_key(&id) {
+        if !self.known.contains_key(&id) {
             self.begin(&id, &status, stage?, now)?;
         }
-        let layer = self.layers.get_mut(&id)?;
+        let layer = self.known.get_mut(&id)?;
         let detail = news.progress_detail.as_ref();
         let number = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
         let done = number(detail.and_then(|detail| detail.current));
@@ -117,7 +117,7 @@ impl Layers {
     /// `latest: Pulling from library/alpine`, or of the image at the end.
     fn begin(&mut self, id: &str, status: &str, stage: Stage, now: Instant) -> Option<()> {
         let begins = stage <= Stage::Loading || status == "Already exists";
-        if !begins || self.layers.len() >= MOST_LAYERS {
+        if !begins || self.known.len() >= MOST_LAYERS {
             return None;
         }
         let layer = Layer {
@@ -126,7 +126,7 @@ impl Layers {
             total: 0,
             told: now,
         };
-        self.layers.insert(id.to_owned(), layer);
+        self.known.insert(id.to_owned(), layer);
         Some(())
     }
 
@@ -156,16 +156,16 @@ impl Layers {
 
     fn progress(&self) -> PullProgress {
         let reached = |stage: Stage| {
-            let reached = self.layers.values().filter(|layer| layer.stage >= stage);
+            let reached = self.known.values().filter(|layer| layer.stage >= stage);
             reached.count() as u32
         };
         let sum =
-            |bytes: fn(&Layer) -> u64| self.layers.values().map(bytes).fold(0, u64::saturating_add);
+            |bytes: fn(&Layer) -> u64| self.known.values().map(bytes).fold(0, u64::saturating_add);
         let layers = reached(Stage::Known);
         let loaded = reached(Stage::Loaded);
         // Of those that were there before there is nothing to unpack.
         let unpacks = |layer: &Layer| layer.stage >= Stage::Unpacking && layer.total > 0;
-        let unpacking = loaded == layers && self.layers.values().any(unpacks);
+        let unpacking = loaded == layers && self.known.values().any(unpacks);
         PullProgress {
             layers,
             done: if unpacking {
@@ -273,7 +273,7 @@ mod tests {
                 lines.extend(layers.take(&said, later));
             }
         }
-        assert_eq!(layers.layers.len(), MOST_LAYERS);
+        assert_eq!(layers.known.len(), MOST_LAYERS);
         assert!(lines.len() <= MOST_LINES);
         for line in &lines {
             assert!(

@@ -4,10 +4,15 @@
 //! - `transfers.rs`: what goes into a container and comes out of it.
 //! - `enter.rs`: keeping containers, and shells in them.
 //! - `ends.rs`: how jobs end, and what they leave.
+//! - `registry.rs`: where images come from.
+//!
+//! `relay.rs` passes connections on, and holds them when a test wants it.
 
 mod ends;
 mod enter;
 mod properties;
+mod registry;
+mod relay;
 mod transfers;
 
 use std::collections::BTreeMap;
@@ -131,4 +136,16 @@ fn jobs(jobs: &[(&str, &str)]) -> Project {
             .replace("BARE", BARE)
             .replace("USERS", USER),
     )
+}
+
+/// Whether a program can be called.
+fn is_installed(program: &str) -> bool {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|folder| folder.join(program).is_file())
+}
+
+/// A port that nobody listens on, for now.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
 }
