@@ -5,7 +5,8 @@
 #
 # As root on Debian, or when CI=true, it installs Docker Engine where there is none, and starts it where
 # nothing answers; its process id is printed then, for whoever wants to end it. LOG is what it writes to.
-# The images are made of Debian's static busybox. A registry is installed for the tests of one.
+# The images are made of Debian's static busybox. A registry and an sshd are installed for the tests
+# that start one of their own.
 #
 # Exit status: 0 when the engine is there, 1 when it is not; why is said on stderr.
 
@@ -58,7 +59,12 @@ image() {
 }
 
 # What some tests need besides; each says so when it is not there.
-has docker-registry || install docker-registry
+missing=
+has docker-registry || missing="$missing docker-registry"
+has openssl || missing="$missing openssl"
+{ has ssh && [ -x /usr/sbin/sshd ]; } || missing="$missing openssh-client openssh-server"
+# shellcheck disable=SC2086 # a list of words, on purpose
+[ -z "$missing" ] || install $missing
 
 { has docker && has dockerd; } || answers || install docker.io || exit 1
 has busybox || install busybox-static || exit 1

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::ssh::Target;
+
 /// How an engine is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -16,6 +18,8 @@ pub enum Address {
         /// The folder with the certificates.
         tls: Option<PathBuf>,
     },
+    /// The user's `ssh`.
+    Ssh(Target),
 }
 
 impl std::fmt::Display for Address {
@@ -23,6 +27,7 @@ impl std::fmt::Display for Address {
         match self {
             Self::Socket(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp { host, .. } => write!(f, "tcp://{host}"),
+            Self::Ssh(target) => write!(f, "{target}"),
         }
     }
 }
@@ -91,11 +96,12 @@ fn one(host: &str, tls: Option<PathBuf>, why: &str) -> Result<Vec<Candidate>, St
             host: host.trim_end_matches('/').to_owned(),
             tls,
         },
-        Some(("ssh", _)) => {
-            return Err(format!(
-                "{why} names {host}, and this version cannot reach an engine over ssh"
-            ));
-        }
+        Some(("ssh", target)) => match Target::parse(target) {
+            Ok(target) => Address::Ssh(target),
+            Err(reason) => {
+                return Err(format!("{why} names an engine over ssh, but {reason}"));
+            }
+        },
         _ => {
             return Err(format!(
                 "{why} names {host:?}, which is no engine's address"
@@ -167,7 +173,11 @@ mod tests {
         for wrong in ["h:2375", "unix://d.sock", "tcp://", "npipe:////./pipe/d"] {
             assert!(host(wrong).unwrap_err().contains("no engine's address"));
         }
-        assert!(host("ssh://me@h").unwrap_err().contains("over ssh"));
+        assert_eq!(host("ssh://me@h"), only("ssh://me@h", "DOCKER_HOST"));
+        assert_eq!(
+            host("ssh://me:secret@h").unwrap_err(),
+            "DOCKER_HOST names an engine over ssh, but it has a password in it, which ssh does not take"
+        );
     }
 
     #[test]
@@ -194,7 +204,7 @@ mod tests {
             };
             match candidates(env).unwrap().remove(0).address {
                 Address::Tcp { tls, .. } => tls,
-                Address::Socket(_) => panic!("a socket"),
+                other => panic!("{other}"),
             }
         };
         let host = ("DOCKER_HOST", "tcp://h:2376");

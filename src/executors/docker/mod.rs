@@ -5,6 +5,7 @@
 //! ```
 //!
 //! - `engines.rs`: where an engine may be, and why there.
+//! - `connect.rs`, `tls.rs`, `ssh.rs`: the way there, and the version of its API.
 //! - `container.rs`: what an order comes to as a container.
 //! - `course.rs`: one job from its order to its outcome. Start reading there.
 //! - `pull.rs`, `layers.rs`, `credentials.rs`: getting images.
@@ -17,6 +18,7 @@
 //!
 //! Nothing but mounts and the script API's socket needs the engine to see our files.
 
+mod connect;
 mod container;
 mod course;
 mod credentials;
@@ -26,7 +28,9 @@ mod layers;
 mod listener;
 mod owner;
 mod pull;
+mod ssh;
 mod stream;
+mod tls;
 mod transfer;
 mod user;
 
@@ -35,27 +39,21 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use bollard::Docker;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
-use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::Sid;
-use crate::ports::{Executor, JobOrder, JobOutcome, JobPorts, StopToken, chain};
+use crate::ports::{Executor, JobOrder, JobOutcome, JobPorts, StopToken};
 
 use super::host::scratch::BuildScratch;
 use engines::Address;
 use owner::Owner;
 
 pub use enter::{Keeping, Shell};
-
-/// How long an engine that is looked for may take to answer.
-const ANSWER: Duration = Duration::from_secs(3);
-/// No single request takes longer: uploads of large workspaces are requests too.
-const LONGEST_REQUEST: u64 = 6 * 60 * 60;
 
 /// When images are pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,7 +100,9 @@ impl Engine {
         let mut reasons = Vec::new();
         for candidate in engines::candidates(env)? {
             let what = format!("{} ({})", candidate.address, candidate.why);
-            match tokio::time::timeout(ANSWER, Self::ask(&candidate)).await {
+            match tokio::time::timeout(connect::patience(&candidate.address), Self::ask(&candidate))
+                .await
+            {
                 Ok(Ok(engine)) => return Ok(engine),
                 Ok(Err(reason)) => reasons.push(format!("{what}: {reason}")),
                 Err(_) => reasons.push(format!("{what}: it does not answer")),
@@ -115,15 +115,17 @@ impl Engine {
     }
 
     async fn ask(candidate: &engines::Candidate) -> Result<Self, String> {
-        let docker = connect(&candidate.address).map_err(|error| chain(&error))?;
-        let version = docker.version().await.map_err(|error| chain(&error))?;
+        let docker = connect::connect(&candidate.address)?;
+        let version = docker.version().await;
+        let version = version.map_err(|error| connect::bottom(&error))?;
+        let parts = version.components.as_deref().unwrap_or_default();
+        let is_podman = parts.iter().any(|part| part.name.contains("Podman"));
+        let docker = connect::negotiate(docker, &version, is_podman)?;
         let cpus = docker.info().await.ok().and_then(|info| info.ncpu);
         let gateway = match candidate.address {
             Address::Socket(_) => gateway(&docker).await,
-            Address::Tcp { .. } => None,
+            Address::Tcp { .. } | Address::Ssh(_) => None,
         };
-        let parts = version.components.unwrap_or_default();
-        let is_podman = parts.iter().any(|part| part.name.contains("Podman"));
         let reason = format!(
             "{} {} at {}, {}",
             if is_podman { "Podman" } else { "Docker Engine" },
@@ -155,6 +157,7 @@ impl Engine {
                 let name = host.rsplit_once(':').map_or(&**host, |(name, _)| name);
                 (name.to_owned(), "0.0.0.0".to_owned())
             }
+            (Address::Ssh(target), None) => (target.host.clone(), "0.0.0.0".to_owned()),
         }
     }
 
@@ -181,29 +184,6 @@ fn first_of(subnet: &str) -> Option<IpAddr> {
     let (base, _) = subnet.split_once('/')?;
     let base: Ipv4Addr = base.parse().ok()?;
     Some(Ipv4Addr::from(u32::from(base).checked_add(1)?).into())
-}
-
-fn connect(address: &Address) -> Result<Docker, bollard::errors::Error> {
-    match address {
-        Address::Socket(path) => {
-            let path = path.to_string_lossy();
-            Docker::connect_with_unix(&path, LONGEST_REQUEST, API_DEFAULT_VERSION)
-        }
-        Address::Tcp { host, tls: None } => {
-            Docker::connect_with_http(host, LONGEST_REQUEST, API_DEFAULT_VERSION)
-        }
-        Address::Tcp {
-            host,
-            tls: Some(dir),
-        } => Docker::connect_with_ssl(
-            host,
-            &dir.join("key.pem"),
-            &dir.join("cert.pem"),
-            &dir.join("ca.pem"),
-            LONGEST_REQUEST,
-            API_DEFAULT_VERSION,
-        ),
-    }
 }
 
 /// Runs container jobs in an engine.

@@ -5,11 +5,13 @@
 //! - `enter.rs`: keeping containers, and shells in them.
 //! - `ends.rs`: how jobs end, and what they leave.
 //! - `registry.rs`: where images come from.
+//! - `engines.rs`: engines elsewhere: by TCP, with TLS, over ssh.
 //!
 //! `relay.rs` passes connections on, and holds them when a test wants it.
 
 mod ends;
 mod enter;
+mod engines;
 mod properties;
 mod registry;
 mod relay;
