@@ -61,6 +61,7 @@ image() {
 # What some tests need besides; each says so when it is not there.
 missing=
 has docker-registry || missing="$missing docker-registry"
+has podman || missing="$missing podman"
 has openssl || missing="$missing openssl"
 { has ssh && [ -x /usr/sbin/sshd ]; } || missing="$missing openssh-client openssh-server"
 # shellcheck disable=SC2086 # a list of words, on purpose

@@ -109,6 +109,12 @@ pub(super) fn plan(
         return Err(format!("the image {image:?} is no image's name"));
     }
     let mut warnings = Vec::new();
+    if order.api.is_some() && around.checkout.is_none() {
+        warnings.push(
+            "api: the engine runs on another machine, from which the script API is not reached"
+                .to_owned(),
+        );
+    }
     let ports = ports(job)?;
     let (cpus, memory) = limits(job, around.cpus, &mut warnings)?;
     let cwd = work_dir(dir);

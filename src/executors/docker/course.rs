@@ -266,7 +266,8 @@ impl Running<'_> {
         // Before it starts, so that not a byte is missed.
         let mut output = match docker.attach_container(self.id, Some(options)).await {
             Ok(attached) => attached.output,
-            Err(error) => return error_of("cannot listen to the container", &error),
+            // Podman makes all of it now, and Docker when it starts.
+            Err(failed) => return error(self.not_started(&failed)),
         };
         if let Err(failed) = docker
             .start_container(self.id, None::<StartContainerOptions>)
@@ -515,10 +516,6 @@ fn error(message: String) -> JobOutcome {
         exit: None,
         message: Some(message),
     }
-}
-
-fn error_of(what: &str, reason: &Error) -> JobOutcome {
-    error(format!("{what}: {}", said(reason)))
 }
 
 fn canceled(exit: Option<i64>) -> JobOutcome {

@@ -78,7 +78,8 @@ impl Layers {
         }
     }
 
-    /// Takes what the engine says; returns a line for the log, if there is one to write.
+    /// Takes what the engine says; returns a line for the log, if there is one to write. There is none
+    /// of layers that only wait.
     pub(super) fn take(&mut self, news: &CreateImageInfo, now: Instant) -> Option<String> {
         let id = plain(news.id.as_deref()?);
         let status = plain(news.status.as_deref()?);

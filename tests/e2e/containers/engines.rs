@@ -132,7 +132,10 @@ fn a_remote_engine_is_given_no_path_and_its_ports_are_reached_by_its_name() {
             && text.contains("served")
     });
     build.signal(Signal::TERM);
-    build.wait().exits(3);
+    build
+        .wait()
+        .exits(3)
+        .says("api: the engine runs on another machine");
     assert!(containers_of(&project).is_empty());
 }
 

@@ -6,12 +6,14 @@
 //! - `ends.rs`: how jobs end, and what they leave.
 //! - `registry.rs`: where images come from.
 //! - `engines.rs`: engines elsewhere: by TCP, with TLS, over ssh.
+//! - `podman.rs`: the same with Podman.
 //!
 //! `relay.rs` passes connections on, and holds them when a test wants it.
 
 mod ends;
 mod enter;
 mod engines;
+mod podman;
 mod properties;
 mod registry;
 mod relay;

@@ -11,13 +11,13 @@ use crate::screen::Screen;
 
 /// Who may read from the registry that asks.
 const USER: &str = "builder";
-const PASSWORD: &str = "registry-pass";
+pub(super) const PASSWORD: &str = "registry-pass";
 /// `PASSWORD`, as a registry keeps it.
 const HASHED: &str = "$2y$05$abcdefghijklmnopqrstuuPjvWZA9Te8qmmwSCy0c40HUw16Nv/I6";
 
 /// Debian's `docker-registry` on a port of its own, with a storage of its own.
-struct Registry {
-    port: u16,
+pub(super) struct Registry {
+    pub(super) port: u16,
     process: Child,
     folder: tempfile::TempDir,
 }
@@ -29,7 +29,7 @@ impl Registry {
     }
 
     /// Starts one that asks for [`USER`] and [`PASSWORD`].
-    fn that_asks(test: &str) -> Option<Self> {
+    pub(super) fn that_asks(test: &str) -> Option<Self> {
         let asks = "auth: {htpasswd: {realm: test, path: FOLDER/users}}";
         Self::with(test, asks)
     }
@@ -75,12 +75,12 @@ impl Registry {
     }
 
     /// The name of an image here.
-    fn name(&self, image: &str) -> String {
+    pub(super) fn name(&self, image: &str) -> String {
         format!("127.0.0.1:{}/{image}", self.port)
     }
 
     /// Puts an image into the registry, whose `/version` is a text, and forgets it here.
-    fn put(&self, image: &str, version: &str) -> Tag {
+    pub(super) fn put(&self, image: &str, version: &str) -> Tag {
         let tag = Tag(self.name(image));
         let made = docker(&["create", IMAGE, "true"]);
         let file = self.folder.path().join("version");
@@ -106,7 +106,7 @@ impl Drop for Registry {
 }
 
 /// A name in the engine. It goes with this, and so does what had it before.
-struct Tag(String);
+pub(super) struct Tag(pub(super) String);
 
 impl Drop for Tag {
     fn drop(&mut self) {
@@ -128,14 +128,14 @@ fn docker_does(args: &[&str]) {
 }
 
 /// A folder with a `config.json` of Docker's client.
-fn config(json: &str) -> tempfile::TempDir {
+pub(super) fn config(json: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.json"), json).unwrap();
     folder
 }
 
 /// Credentials, as `docker login` keeps them where there is no helper.
-fn auths(port: u16, password: &str) -> String {
+pub(super) fn auths(port: u16, password: &str) -> String {
     use base64::Engine as _;
     let pair = format!("{USER}:{password}");
     let pair = base64::engine::general_purpose::STANDARD.encode(pair);
@@ -143,7 +143,7 @@ fn auths(port: u16, password: &str) -> String {
 }
 
 /// A project with a job in an image.
-fn job_in(image: &str) -> Project {
+pub(super) fn job_in(image: &str) -> Project {
     jobs(&[(
         "job",
         &format!(r#"image: "{image}", script: ["cat /version; echo"]"#),
@@ -155,7 +155,7 @@ fn pull(project: &Project, when: &str, config: &std::path::Path) -> Running {
     Running::start(pull_command(project, when, config))
 }
 
-fn pull_command(project: &Project, when: &str, config: &std::path::Path) -> Command {
+pub(super) fn pull_command(project: &Project, when: &str, config: &std::path::Path) -> Command {
     let args = ["build", "--plain", "--executor", "docker", "--pull", when];
     let mut command = project.command(&args);
     command
@@ -172,7 +172,7 @@ fn end(project: &Project) -> (String, String) {
 }
 
 #[track_caller]
-fn fails_with(project: &Project, words: &str) {
+pub(super) fn fails_with(project: &Project, words: &str) {
     let (status, message) = end(project);
     assert!(
         status == "error" && message.contains(words),
