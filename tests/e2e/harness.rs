@@ -303,11 +303,20 @@ pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
 
 /// True while some process has this text in its command line.
 pub fn runs_somewhere(text: &str) -> bool {
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
-        .any(|line| String::from_utf8_lossy(&line).contains(text))
+    !running(text).is_empty()
+}
+
+/// The processes that have a text in their command line.
+pub fn running(text: &str) -> Vec<rustix::process::Pid> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let found = String::from_utf8_lossy(&line).contains(text);
+            found.then(|| rustix::process::Pid::from_raw(pid)).flatten()
+        })
+        .collect()
 }
 
 /// The child of a process that has a text in its command line.

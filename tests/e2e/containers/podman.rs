@@ -6,6 +6,7 @@ use std::process::Child;
 
 use super::registry::{self, Registry};
 use super::*;
+use crate::harness::running;
 
 /// What a machine without many rights needs. Its API swaps the two numbers of a limit.
 const SETTINGS: &str =
@@ -133,6 +134,10 @@ impl Drop for Podman {
         if let Some(mut service) = self.service.take() {
             let _ = service.kill();
             let _ = service.wait();
+        }
+        // What watches a command in a container stays for five minutes.
+        for pid in running(self.folder.path().to_str().unwrap()) {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
     }
 }
