@@ -69,7 +69,7 @@ fn source(config: &Value, registry: &str) -> Source {
     if let Some(name) = helper {
         return Source::Helper(name.to_owned());
     }
-    let kept = &config["auths"][registry];
+    let kept = kept(config, registry).unwrap_or(&Value::Null);
     let text = |key: &str| kept[key].as_str().filter(|text| !text.is_empty());
     let pair = text("auth").and_then(|auth| {
         let pair = String::from_utf8(STANDARD.decode(auth).ok()?).ok()?;
@@ -90,6 +90,22 @@ fn source(config: &Value, registry: &str) -> Source {
         Some(name) => Source::Helper(name.to_owned()),
         None => Source::None,
     }
+}
+
+/// What is kept of a registry: under its name, or under an address that some clients make of it,
+/// `https://NAME/v2/`.
+fn kept<'a>(config: &'a Value, registry: &str) -> Option<&'a Value> {
+    let all = config["auths"].as_object()?;
+    let host = |name: &str| {
+        let name = name.split_once("://").map_or(name, |(_, rest)| rest);
+        name.split('/').next().unwrap_or_default().to_owned()
+    };
+    all.get(registry).or_else(|| {
+        let wanted = host(registry);
+        let mut all = all.iter();
+        all.find(|(name, _)| host(name) == wanted)
+            .map(|(_, kept)| kept)
+    })
 }
 
 /// Asks a helper program, by the protocol of Docker's credential helpers.
@@ -176,5 +192,19 @@ mod tests {
         );
         assert_eq!(source(&config, "broken"), Source::Helper("pass".into()));
         assert_eq!(source(&Value::Null, "r.example.com"), Source::None);
+    }
+
+    #[test]
+    fn credentials_are_found_under_an_address_of_the_registry_too() {
+        let of = |name: &str, registry: &str| {
+            let auth = serde_json::json!({"username": "me", "password": "it"});
+            let config = serde_json::json!({"auths": {name: auth}});
+            matches!(source(&config, registry), Source::Kept(_))
+        };
+        assert!(of("https://r.example.com/v2/", "r.example.com"));
+        assert!(of("r.example.com:5000/", "r.example.com:5000"));
+        assert!(of("index.docker.io", HUB));
+        assert!(!of("https://r.example.com.evil.org", "r.example.com"));
+        assert!(!of("r.example.com", "r.example.com:5000"));
     }
 }
