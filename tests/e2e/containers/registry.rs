@@ -375,9 +375,13 @@ fn behind_a_relay(registry: &Registry) -> (Relay, Tag, Project) {
 /// Lets some of an image come, and then no more; returns what is known of its pull by then.
 fn half_pulled(relay: &Relay, project: &Project) -> Value {
     let mut pull = Value::Null;
+    // Little by little from when it begins, since an engine tells of it a few times a second; and
+    // never all of it.
+    let mut steps = 0..100;
     eventually("some of the image has come", || {
-        // Little by little: an engine tells of it a few times a second.
-        relay.allow(100_000);
+        if pull.is_object() && steps.next().is_some() {
+            relay.allow(50_000);
+        }
         let events = project.run(&["show", "last", "--json"]).out;
         let mut events = crate::harness::json_lines(&events).into_iter();
         let found = events.rfind(|event| event["type"] == "tui/pulling");
