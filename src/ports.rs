@@ -86,6 +86,16 @@ impl BlobKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// True for caches: what they hold can be made again.
+    pub fn is_cache(&self) -> bool {
+        self.0.starts_with("caches/")
+    }
+
+    /// True for workspaces: they are gone when their build is over.
+    pub fn is_workspace(&self) -> bool {
+        self.0.starts_with("workspaces/")
+    }
 }
 
 impl fmt::Display for BlobKey {
@@ -116,10 +126,33 @@ pub enum BlobError {
         /// The quota in bytes.
         limit: u64,
     },
+    /// A bucket said no, or nothing.
+    #[error("cannot {action} {key} in {bucket}: {reason}")]
+    Bucket {
+        /// "read", "write" or "remove".
+        action: &'static str,
+        /// What was asked for.
+        key: BlobKey,
+        /// Which bucket, and where.
+        bucket: String,
+        /// The reason.
+        reason: String,
+    },
+    /// What came back is not what was stored.
+    #[error("{key} is damaged: {why}")]
+    Damaged {
+        /// What was asked for.
+        key: BlobKey,
+        /// How that shows.
+        why: String,
+    },
 }
 
 /// Where artifacts, caches and workspaces are kept. A blob is replaced as a whole: a
 /// reader sees the old one or the new one, never half of one.
+///
+/// A damaged blob is an error: [`BlobError::Damaged`], of [`BlobStore::get`] for a cache, else in
+/// place of the end of what it has returned, as the inside of an [`std::io::Error`].
 pub trait BlobStore: Send + Sync + fmt::Debug {
     /// Stores a blob and returns its size in bytes.
     fn put<'a>(

@@ -20,7 +20,7 @@ use monkeyci_tui::ports::{Param, ParamSource};
 use monkeyci_tui::script_api::{
     Api, Keys, Listeners, Scope, Settings, bind, bind_tcp, openapi, serve,
 };
-use monkeyci_tui::store::FolderBlobs;
+use monkeyci_tui::store::ObjectBlobs;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
@@ -129,7 +129,7 @@ async fn the_service_answers_strangers_as_it_is_described() {
     let engine = EngineHandle::for_tests(
         sid.clone(),
         checkout,
-        Arc::new(FolderBlobs::new(home.path().join("blobs"), 1 << 30)),
+        Arc::new(ObjectBlobs::in_folder(home.path().join("blobs"), 1 << 30)),
         Arc::new(Params),
     );
     let keys = Keys::random().unwrap();

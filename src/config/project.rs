@@ -1,5 +1,6 @@
 //! `.monkeyci/tui.toml`: what a project says of itself. It comes with the code, so it is hostile
-//! input: names and labels, no commands and no paths.
+//! input: names and labels, no commands and no paths. Where artifacts and caches go is not for it to
+//! say either: a checkout could send them to a stranger, or take a stranger's for its own.
 //!
 //! ```toml
 //! [repo]
@@ -15,6 +16,8 @@
 use std::path::Path;
 
 use serde::Deserialize;
+
+use super::user::USER_FILE;
 
 /// The file's name in the script's folder.
 pub const PROJECT_FILE: &str = "tui.toml";
@@ -53,6 +56,9 @@ pub struct OrgConfig {
     /// For people.
     pub name: Option<String>,
 }
+
+/// What a user says, and a project does not.
+const STORAGE: &str = "storage";
 
 const KNOWN: &[(&str, &[&str])] = &[
     ("repo", &["name", "main-branch", "labels"]),
@@ -96,7 +102,21 @@ fn parse(name: &str, text: &str) -> (ProjectConfig, Vec<String>) {
             return (ProjectConfig::default(), vec![said]);
         }
     };
-    (config, unknown_keys(name, text))
+    let mut said = unknown_keys(name, text);
+    said.extend(storage_of_others(name, text));
+    (config, said)
+}
+
+/// What is not a project's to say.
+fn storage_of_others(name: &str, text: &str) -> Option<String> {
+    let table = text.parse::<toml::Table>().ok()?;
+    table.contains_key(STORAGE).then(|| {
+        let line = line_with(text, STORAGE);
+        format!(
+            "{name}:{line} sets {STORAGE}, which is passed over: it comes with the code, and only you \
+             say where your builds are kept, in your own {USER_FILE}"
+        )
+    })
 }
 
 /// Keys that mean nothing, in one sentence with the place of the first.
@@ -105,7 +125,7 @@ fn unknown_keys(name: &str, text: &str) -> Vec<String> {
         return Vec::new();
     };
     let mut unknown = Vec::new();
-    for (section, value) in &table {
+    for (section, value) in table.iter().filter(|(section, _)| *section != STORAGE) {
         match KNOWN.iter().find(|(known, _)| known == section) {
             None => unknown.push(section.clone()),
             Some((_, keys)) => unknown.extend(
@@ -119,14 +139,18 @@ fn unknown_keys(name: &str, text: &str) -> Vec<String> {
         return Vec::new();
     };
     let key = first.rsplit('.').next().unwrap_or(first);
-    let line = text
-        .lines()
-        .position(|line| line.trim_start_matches(['[', '"', ' ']).starts_with(key))
-        .map_or(1, |line| line + 1);
+    let line = line_with(text, key);
     vec![format!(
         "{name}:{line} has keys that mean nothing here: {}",
         unknown.join(", ")
     )]
+}
+
+/// The line that begins with a key.
+fn line_with(text: &str, key: &str) -> usize {
+    text.lines()
+        .position(|line| line.trim_start_matches(['[', '"', ' ']).starts_with(key))
+        .map_or(1, |line| line + 1)
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -166,6 +190,23 @@ mod tests {
             said,
             ["f:4 has keys that mean nothing here: more, repo.command"]
         );
+    }
+
+    #[test]
+    fn a_project_has_no_say_in_where_builds_are_kept() {
+        for text in [
+            "[repo]\nname = \"a\"\n[storage]\nkind = \"s3\"\n",
+            "[repo]\nname = \"a\"\nx = 1\n[storage.more]\nbucket = \"b\"\n",
+        ] {
+            let (config, said) = parse("f", text);
+            assert_eq!(config.repo.name.as_deref(), Some("a"));
+            let last = said.last().unwrap();
+            assert!(
+                last.contains(" sets storage, which is passed over"),
+                "{said:?}"
+            );
+            assert!(last.ends_with("in your own config.toml"), "{said:?}");
+        }
     }
 
     #[test]

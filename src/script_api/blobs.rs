@@ -274,6 +274,15 @@ impl<'a> Blob<'a> {
             Ok(Some(reader)) => reply::octets(Body::from_stream(ReaderStream::new(reader))),
             Ok(None) if self.kind == BlobKind::Cache => StatusCode::NO_CONTENT.into_response(),
             Ok(None) => self.format.error(StatusCode::NOT_FOUND, self.unknown()),
+            Err(error) if self.kind == BlobKind::Cache => {
+                self.remark(format!(
+                    "could not restore {} {:?}: {}",
+                    self.word(),
+                    self.id,
+                    transfer::chain(&error)
+                ));
+                StatusCode::NO_CONTENT.into_response()
+            }
             Err(error) => self.store_failed(&error),
         }
     }

@@ -136,13 +136,25 @@ pub(super) async fn restore(
     } else {
         target
     };
-    let Some(archive) = open(blobs, key).await? else {
+    let Some(mut archive) = open(blobs, key).await? else {
         return Ok(false);
     };
-    beside(move || archive::unpack(archive, &folder, &Limits::default()))
-        .await
-        .map_err(TransferError::Unpack)?;
+    beside(move || {
+        archive::unpack(&mut archive, &folder, &Limits::default())
+            .map_err(|error| damage(&error, &mut archive).unwrap_or(TransferError::Unpack(error)))
+    })
+    .await?;
     Ok(true)
+}
+
+/// What the store finds wrong with a blob that cannot be unpacked, once all of it is read.
+fn damage(error: &UnpackError, rest: &mut Archive) -> Option<TransferError> {
+    if !matches!(error, UnpackError::Damaged(_)) {
+        return None;
+    }
+    let error = io::copy(rest, &mut io::sink()).err()?;
+    let ours = error.downcast::<BlobError>().ok()?;
+    matches!(ours, BlobError::Damaged { .. }).then_some(TransferError::Store(ours))
 }
 
 type Archive = SyncIoBridge<BlobReader>;

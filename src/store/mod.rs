@@ -1,7 +1,7 @@
 //! What is kept on this machine: where it lies, and what of it there is.
 //!
 //! - [`Home`]: all folders (design.md, "On disk"); start reading here.
-//! - [`FolderBlobs`]: artifacts, caches and workspaces as files.
+//! - [`ObjectBlobs`]: artifacts, caches and workspaces, in a folder or a bucket.
 //! - [`History`]: the builds that were recorded, newest first, and finding the one a user
 //!   means.
 //! - [`RecordedPast`]: the builds before one.
@@ -18,7 +18,7 @@ mod recover;
 #[cfg(test)]
 mod tests;
 
-pub use blobs::FolderBlobs;
+pub use blobs::{BucketSettings, CredentialsError, Keys, ObjectBlobs, Profiles, SharedBlobs};
 pub use find::{BuildSpec, FindError};
 pub use folders::{BuildFolder, FolderError, Home, RuntimeFolder, create_private};
 pub use history::{History, HistoryItem, Listing};

@@ -22,16 +22,17 @@ use crate::engine::{BuildSummary, EngineHandle, LocalSource, StopReason};
 use crate::ports::{BlobKey, BlobStore, BuildSource, Control};
 use crate::replay::Recording;
 use crate::script;
-use crate::store::{BuildSpec, FolderBlobs, History, Home};
+use crate::store::{BuildSpec, History, Home};
 use crate::vcs;
 
 use super::again;
 use super::error::UserError;
 use super::executor;
 use super::history;
-use super::local::{self, BuildRequest, LARGEST_BLOB};
+use super::local::{self, BuildRequest};
 use super::log_desk::{self, LogTask};
 use super::shell_desk::{self, Order};
+use super::storage;
 
 /// Builds that the history pane shows.
 const HISTORY: usize = 100;
@@ -342,10 +343,10 @@ impl Desk {
             BlobKind::Artifact => BlobKey::artifact(sid, id),
             BlobKind::Cache => BlobKey::cache(sid, id),
         };
-        let blobs = FolderBlobs::new(self.home.blobs(), LARGEST_BLOB);
+        let home = self.home.clone();
         let to_app = self.to_app.clone();
         self.runtime.spawn(async move {
-            let notice = match save_blob(&blobs, &key, &to).await {
+            let notice = match save_blob(home, &key, &to).await {
                 Ok(()) => Notice::good(format!("saved to {}", to.display())),
                 Err(why) => Notice::bad(format!("cannot save to {}: {why}", to.display())),
             };
@@ -356,10 +357,10 @@ impl Desk {
 
     fn read_result(&self, sid: &Sid, name: &str, generation: u64) {
         let key = BlobKey::result(sid, name);
-        let blobs = FolderBlobs::new(self.home.blobs(), LARGEST_BLOB);
+        let home = self.home.clone();
         let to_app = self.to_app.clone();
         self.runtime.spawn(async move {
-            let lines = super::results::read(&blobs, &key)
+            let lines = read_result(home, &key)
                 .await
                 .unwrap_or_else(|why| vec![DocLine::plain(&format!("it cannot be read: {why}"))]);
             // Likewise.
@@ -369,10 +370,10 @@ impl Desk {
 
     fn save_result(&self, sid: &Sid, name: &str, to: PathBuf) {
         let key = BlobKey::result(sid, name);
-        let blobs = FolderBlobs::new(self.home.blobs(), LARGEST_BLOB);
+        let home = self.home.clone();
         let to_app = self.to_app.clone();
         self.runtime.spawn(async move {
-            let notice = match super::results::save(&blobs, &key, &to).await {
+            let notice = match save_result(home, &key, &to).await {
                 Ok(()) => Notice::good(format!("saved to {}", to.display())),
                 Err(why) => Notice::bad(format!("cannot save to {}: {why}", to.display())),
             };
@@ -586,8 +587,27 @@ pub(super) fn look_at(dir: &Path) -> Project {
     }
 }
 
-async fn save_blob(blobs: &FolderBlobs, key: &BlobKey, to: &Path) -> Result<(), String> {
-    let mut reader = blobs
+/// Opens the store, which may be a bucket, away from the event loop.
+async fn blobs(home: Home) -> Result<Arc<dyn BlobStore>, String> {
+    let opened = tokio::task::spawn_blocking(move || storage::open(&home))
+        .await
+        .map_err(|error| error.to_string())?;
+    opened
+        .map(|opened| opened.blobs)
+        .map_err(|error| error.message)
+}
+
+async fn read_result(home: Home, key: &BlobKey) -> Result<Vec<DocLine>, String> {
+    super::results::read(&*blobs(home).await?, key).await
+}
+
+async fn save_result(home: Home, key: &BlobKey, to: &Path) -> Result<(), String> {
+    super::results::save(&*blobs(home).await?, key, to).await
+}
+
+async fn save_blob(home: Home, key: &BlobKey, to: &Path) -> Result<(), String> {
+    let mut reader = blobs(home)
+        .await?
         .get(key)
         .await
         .map_err(|error| UserError::of(&error).message)?

@@ -22,19 +22,18 @@ use crate::hosts::{Host, HostChild};
 use crate::ports::{Checkout, Clock, SystemClock};
 use crate::script;
 use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
-use crate::store::{BuildFolder, FolderBlobs, Home, create_private};
+use crate::store::{BuildFolder, Home, create_private};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::error::UserError;
 use super::executor::{self, Choice};
 use super::host::{self, HostOrders, Prepared};
 use super::params::FixedParams;
+use super::storage;
 use super::surroundings::{self, FixedSecrets, warn_of_readers};
 
 /// How long a job that is to stop may take to do so.
 const JOB_GRACE: Duration = Duration::from_secs(10);
-/// Largest artifact, cache or workspace in bytes, packed.
-pub(super) const LARGEST_BLOB: u64 = 8 << 30;
 /// Tokens outlive any build: 6 hours for the longest job, and some more.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
@@ -161,6 +160,13 @@ async fn set_up(
         .collect();
     masks.add_environment(variables.iter().map(|(n, v)| (n.as_str(), v.as_str())));
 
+    let mut storage = storage::open(home).unwrap_or_else(|error| {
+        refusal.get_or_insert(error.message);
+        storage::Opened::folder(home)
+    });
+    masks.add(storage.secrets.iter().map(ExposeSecret::expose_secret));
+    remarks.append(&mut storage.remarks);
+
     let chosen_executor = match executor::choose(run.executor).await {
         Ok(choice) => Some(choice),
         Err(why) => {
@@ -277,7 +283,7 @@ async fn set_up(
         logs_dir: folder.logs.clone(),
         checkout: Arc::clone(&checkout) as Arc<dyn Checkout>,
         executor,
-        blobs: Arc::new(FolderBlobs::new(home.blobs(), LARGEST_BLOB)),
+        blobs: storage.blobs,
         params: Arc::new(params),
         surroundings,
         job_tokens: Some(Arc::new(job_tokens)),

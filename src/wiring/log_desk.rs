@@ -333,7 +333,8 @@ fn file_of(dir: &Path, log: &LogId) -> PathBuf {
     dir.join(log.stem())
 }
 
-/// Writes what a reader gives to a new file. The error is a sentence.
+/// Writes what a reader gives to a new file, which is removed again when it does not become whole.
+/// The error is a sentence.
 pub(super) async fn save(
     reader: &mut (impl tokio::io::AsyncRead + Unpin + ?Sized),
     to: &Path,
@@ -343,12 +344,15 @@ pub(super) async fn save(
         _ => error.to_string(),
     })?;
     let mut file = tokio::fs::File::from_std(file);
-    tokio::io::copy(reader, &mut file)
-        .await
-        .map_err(|error| error.to_string())?;
-    tokio::io::AsyncWriteExt::flush(&mut file)
-        .await
-        .map_err(|error| error.to_string())
+    let written = match tokio::io::copy(reader, &mut file).await {
+        Ok(_) => tokio::io::AsyncWriteExt::flush(&mut file).await,
+        Err(error) => Err(error),
+    };
+    if written.is_err() {
+        // Whoever finds it would take it for what was asked for.
+        let _ = tokio::fs::remove_file(to).await;
+    }
+    written.map_err(|error| error.to_string())
 }
 
 fn split(path: &Path) -> (&Path, &str) {

@@ -3,7 +3,7 @@
 //!
 //! [`run`] is the program. `local.rs` starts a build, `host.rs` its script's host, `screen.rs` shows it, `report.rs`
 //! prints it, `desk.rs` carries out what the app asks for, `history.rs` has the commands
-//! over recorded builds, `error.rs` decides exit statuses.
+//! over recorded builds, `storage.rs` opens where artifacts are kept, `error.rs` decides exit statuses.
 
 /// Says something on stderr. One that has gone away (a closed window) hears nothing, which is
 /// no reason to panic as `eprintln!` does.
@@ -30,6 +30,7 @@ mod results;
 mod screen;
 mod screenshots;
 mod shell_desk;
+mod storage;
 mod surroundings;
 
 use std::future::Future;
@@ -41,7 +42,7 @@ use crate::cli::{Args, AttachArgs, Command, Output, clean};
 use crate::executors::scratch_name;
 use crate::ports::{BlobKey, Clock, SystemClock};
 use crate::script;
-use crate::store::{FolderBlobs, Home, Sweep, recover_interrupted};
+use crate::store::{Home, Sweep, recover_interrupted};
 
 pub use error::{Exit, UserError};
 
@@ -228,7 +229,6 @@ fn put_right(home: &Home) -> Sweep {
     crate::process::kill_abandoned();
     let swept = recover_interrupted(home, SystemClock.now());
     let scratch = local::scratch(home);
-    let blobs = FolderBlobs::new(home.blobs(), local::LARGEST_BLOB);
     for closed in &swept.closed {
         for folder in [
             scratch.join(scratch_name(&closed.sid)),
@@ -238,7 +238,8 @@ fn put_right(home: &Home) -> Sweep {
             let _ = crate::archive::remove_tree(&folder);
         }
         // Only its engine would have used it again; what cannot be removed takes up room.
-        let _ = std::fs::remove_file(blobs.path(&BlobKey::workspace(&closed.sid)));
+        let workspace = BlobKey::workspace(&closed.sid);
+        let _ = std::fs::remove_file(home.blobs().join(workspace.as_str()));
     }
     swept
 }

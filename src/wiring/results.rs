@@ -10,7 +10,6 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use crate::app::doc::DocLine;
 use crate::app::results;
 use crate::ports::{BlobKey, BlobStore};
-use crate::store::FolderBlobs;
 use crate::wire::{LONGEST_HEAD, ResultHead, SHOWN};
 
 use super::error::UserError;
@@ -18,7 +17,7 @@ use super::log_desk;
 
 /// Opens a value; the line about it is read.
 async fn open(
-    blobs: &FolderBlobs,
+    blobs: &dyn BlobStore,
     key: &BlobKey,
 ) -> Result<(ResultHead, impl AsyncBufRead + Unpin + Send + use<>), String> {
     let reader = blobs
@@ -37,7 +36,7 @@ async fn open(
 }
 
 /// The lines of a value, for people: without secrets.
-pub(super) async fn read(blobs: &FolderBlobs, key: &BlobKey) -> Result<Vec<DocLine>, String> {
+pub(super) async fn read(blobs: &dyn BlobStore, key: &BlobKey) -> Result<Vec<DocLine>, String> {
     let (head, mut reader) = open(blobs, key).await?;
     let mut bytes = Vec::new();
     (&mut reader)
@@ -62,7 +61,7 @@ pub(super) async fn read(blobs: &FolderBlobs, key: &BlobKey) -> Result<Vec<DocLi
 }
 
 /// Writes a value to a new file, whole and as it was stored.
-pub(super) async fn save(blobs: &FolderBlobs, key: &BlobKey, to: &Path) -> Result<(), String> {
+pub(super) async fn save(blobs: &dyn BlobStore, key: &BlobKey, to: &Path) -> Result<(), String> {
     let (_, mut reader) = open(blobs, key).await?;
     log_desk::save(&mut reader, to).await
 }

@@ -18,7 +18,7 @@ use monkeyci_tui::ports::{Checkout, Clock, Param, ParamSource, Surroundings};
 use monkeyci_tui::script_api::{
     Api, Keys, Listeners, SOCKET_NAME, Scope, Settings, bind, bind_tcp, serve,
 };
-use monkeyci_tui::store::FolderBlobs;
+use monkeyci_tui::store::ObjectBlobs;
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -149,7 +149,7 @@ impl Rig {
             logs_dir: home.path().join("logs"),
             checkout: Arc::new(Folder(checkout)),
             executor: Arc::new(executor.clone()),
-            blobs: Arc::new(FolderBlobs::new(home.path().join("blobs"), 1 << 30)),
+            blobs: Arc::new(ObjectBlobs::in_folder(home.path().join("blobs"), 1 << 30)),
             params: Arc::new(Params(setup.params)),
             surroundings: setup.surroundings,
             job_tokens: None,

@@ -17,9 +17,9 @@ use tokio_util::io::SyncIoBridge;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
-use crate::archive::{self, Limits};
+use crate::archive::{self, Limits, UnpackError};
 use crate::executors::blobs::{NotSaved, Place};
-use crate::ports::{BlobKey, BlobReader, BlobStore, JobPorts, chain};
+use crate::ports::{BlobError, BlobKey, BlobReader, BlobStore, JobPorts, chain};
 
 use super::scratch::JobScratch;
 
@@ -95,15 +95,27 @@ async fn unpack(
         over: Box::pin(over.clone().cancelled_owned()),
     };
     let unpacking = tasks.spawn_blocking(move || {
-        let unpacked = archive::unpack(SyncIoBridge::new(reader), &to, &limits);
+        let mut reader = SyncIoBridge::new(reader);
+        let unpacked = archive::unpack(&mut reader, &to, &limits)
+            .map(drop)
+            .map_err(|error| damage(&error, &mut reader).unwrap_or_else(|| chain(&error)));
         drop(user);
         unpacked
     });
-    unpacking
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| chain(&error))?;
-    Ok(())
+    unpacking.await.map_err(|error| error.to_string())?
+}
+
+/// What the store finds wrong with a blob that cannot be unpacked, once all of it is read.
+fn damage(error: &UnpackError, rest: &mut impl io::Read) -> Option<String> {
+    if !matches!(error, UnpackError::Damaged(_)) {
+        return None;
+    }
+    let error = io::copy(rest, &mut io::sink()).err()?;
+    matches!(
+        error.get_ref()?.downcast_ref(),
+        Some(BlobError::Damaged { .. })
+    )
+    .then(|| error.to_string())
 }
 
 /// Archives the file or directory at `path`, below the job's copy of the workspace, and
