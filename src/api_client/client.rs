@@ -40,6 +40,8 @@ impl ApiClient {
         let builder = || {
             Client::builder()
                 .unix_socket(socket)
+                // There is no TLS on a socket; looking up whom the system trusts takes time.
+                .tls_certs_only(std::iter::empty())
                 .redirect(reqwest::redirect::Policy::none())
         };
         let setup = |error: reqwest::Error| ApiError::Setup(super::error::innermost(&error));

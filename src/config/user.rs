@@ -335,7 +335,7 @@ mod tests {
         let found = bucket("").unwrap();
         assert_eq!(found.endpoint, None);
         assert!(!found.path_style);
-        assert_eq!(found.timeout, Duration::from_secs(60));
+        assert_eq!(found.timeout, Duration::from_mins(1));
         let found = bucket(
             "endpoint = \"https://s3.example.org:9000/\"\nprefix = \"/a/b/\"\nregion = \"r\"\n\
              profile = \"p\"\ntimeout = 5\n",

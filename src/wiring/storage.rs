@@ -71,7 +71,7 @@ pub(super) fn open(home: &Home) -> Result<Opened, UserError> {
         timeout: bucket.timeout,
         keys,
     };
-    let bucket = ObjectBlobs::in_bucket(settings, home.blobs(), LARGEST_BLOB)
+    let bucket = ObjectBlobs::in_bucket(&settings, home.blobs(), LARGEST_BLOB)
         .map_err(|why| UserError::new(format!("the storage cannot be opened: {why}")))?;
     Ok(Opened {
         blobs: Arc::new(SharedBlobs::new(bucket, folder(home))),

@@ -55,7 +55,7 @@ impl BucketSettings {
 }
 
 /// Opens a bucket; nothing is sent yet. The error is the end of a sentence.
-pub(super) fn open(settings: BucketSettings) -> Result<Arc<dyn ObjectStore>, String> {
+pub(super) fn open(settings: &BucketSettings) -> Result<Arc<dyn ObjectStore>, String> {
     let client = ClientOptions::new()
         .with_connect_timeout(CONNECT)
         // Large blobs take their time; what must not happen is that nothing moves.
@@ -221,7 +221,7 @@ mod tests {
         let endpoint = |path_style| settings(path_style).endpoint().unwrap();
         assert_eq!(endpoint(true), "https://s3.example:9000");
         assert_eq!(endpoint(false), "https://ci.s3.example:9000");
-        assert!(open(settings(true)).is_ok());
+        assert!(open(&settings(true)).is_ok());
         let shown = format!("{:?}", settings(true));
         assert!(!shown.contains("top-secret") && !shown.contains("session-token"));
     }

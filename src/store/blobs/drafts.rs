@@ -42,7 +42,8 @@ pub(super) fn remove_stale(blobs: &Path) {
 #[derive(Debug)]
 pub(super) struct Draft {
     path: PathBuf,
-    _lock: File,
+    /// Locked as long as this is open.
+    lock: File,
 }
 
 impl Draft {
@@ -66,9 +67,9 @@ impl Draft {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            let draft = Self { path, _lock: lock };
-            draft._lock.lock()?;
-            if draft._lock.metadata()?.nlink() > 0 && draft.path.exists() {
+            let draft = Self { path, lock };
+            draft.lock.lock()?;
+            if draft.lock.metadata()?.nlink() > 0 && draft.path.exists() {
                 return Ok(draft);
             }
         }

@@ -120,14 +120,12 @@ impl ObjectBlobs {
     /// A store in a bucket; `dir` is for what has to lie on this machine for a while. Nothing is
     /// sent yet. The error is the end of a sentence.
     pub fn in_bucket(
-        settings: BucketSettings,
+        settings: &BucketSettings,
         dir: impl Into<PathBuf>,
         limit: u64,
     ) -> Result<Self, String> {
-        let name = settings.name();
-        let prefix = settings.prefix.clone();
         let store = bucket::open(settings)?;
-        Self::over(store, &prefix, name, dir, limit)
+        Self::over(store, &settings.prefix, settings.name(), dir, limit)
     }
 
     fn over(

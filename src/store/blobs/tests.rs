@@ -382,7 +382,7 @@ fn no_secret_shows_in_a_store() {
             token: Some("token1".into()),
         },
     };
-    let blobs = ObjectBlobs::in_bucket(settings, "/nowhere", 1).unwrap();
+    let blobs = ObjectBlobs::in_bucket(&settings, "/nowhere", 1).unwrap();
     assert_eq!(
         format!("{blobs:?}"),
         "ObjectBlobs(the bucket ci at Amazon S3, eu-west-1)"
