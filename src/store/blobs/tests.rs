@@ -1,7 +1,10 @@
-//! One suite for every store: in a folder, and in a bucket, for which one in memory stands here.
-//! `tests/e2e/storage` asks a server.
+//! One suite for every store: in a folder, in a bucket that is in memory, and in one of a server.
+//! `tests/e2e/storage.rs` has whole builds.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use object_store::memory::InMemory;
 use tokio::io::AsyncWriteExt;
@@ -9,13 +12,23 @@ use tokio::io::AsyncWriteExt;
 use super::*;
 use crate::domain::Sid;
 
+#[path = "../../../tests/e2e/moto.rs"]
+mod moto;
+
 const LIMIT: u64 = 20_000_000;
+
+/// One for all tests, which have buckets of their own.
+static SERVER: LazyLock<Option<moto::Moto>> =
+    LazyLock::new(|| moto::Moto::start("the suite of stores with S3"));
 
 /// A store, and a way to what it has stored.
 struct Rig {
     dir: tempfile::TempDir,
     blobs: ObjectBlobs,
-    memory: Option<Arc<InMemory>>,
+    /// Around it: what is really in the bucket.
+    inside: Option<Arc<dyn ObjectStore>>,
+    /// The bucket's name, when it is one of a server.
+    bucket: Option<String>,
 }
 
 impl Rig {
@@ -24,24 +37,57 @@ impl Rig {
         Self {
             blobs: ObjectBlobs::in_folder(dir.path().join("blobs"), LIMIT),
             dir,
-            memory: None,
+            inside: None,
+            bucket: None,
         }
     }
 
-    fn bucket() -> Self {
+    fn memory() -> Self {
+        Self::over(Arc::new(InMemory::new()))
+    }
+
+    fn over(store: Arc<dyn ObjectStore>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let memory = Arc::new(InMemory::new());
-        let store = Arc::clone(&memory) as Arc<dyn ObjectStore>;
-        let name = "the bucket b at memory".to_owned();
+        let inside = Some(Arc::clone(&store));
+        let name = "the bucket b at home".to_owned();
         Self {
             blobs: ObjectBlobs::over(store, "a/b", name, dir.path().join("blobs"), LIMIT).unwrap(),
             dir,
-            memory: Some(memory),
+            inside,
+            bucket: None,
         }
     }
 
-    fn all() -> [Self; 2] {
-        [Self::folder(), Self::bucket()]
+    fn server() -> Option<Self> {
+        static BUCKETS: AtomicUsize = AtomicUsize::new(0);
+        let server = SERVER.as_ref()?;
+        let name = format!("bucket-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
+        server.bucket(&name);
+        let settings = BucketSettings {
+            endpoint: Some(server.url()),
+            bucket: name.clone(),
+            ..settings()
+        };
+        Some(Self {
+            bucket: Some(name),
+            ..Self::over(bucket::open(&settings).unwrap())
+        })
+    }
+
+    fn all() -> Vec<Self> {
+        let mut all = vec![Self::folder(), Self::memory()];
+        all.extend(Self::server());
+        all
+    }
+
+    fn is_folder(&self) -> bool {
+        self.inside.is_none()
+    }
+
+    /// Whether the server keeps parts of an upload that has not ended.
+    fn has_parts(&self) -> bool {
+        let server = self.bucket.as_ref().zip(SERVER.as_ref());
+        server.is_some_and(|(bucket, server)| server.uploads(bucket).contains("<UploadId>"))
     }
 
     fn file(&self, key: &BlobKey) -> PathBuf {
@@ -54,10 +100,10 @@ impl Rig {
 
     /// The bytes as they are stored.
     async fn stored(&self, key: &BlobKey) -> Vec<u8> {
-        match &self.memory {
+        match &self.inside {
             None => std::fs::read(self.file(key)).unwrap(),
-            Some(memory) => {
-                let got = memory.get(&Self::object(key)).await.unwrap();
+            Some(inside) => {
+                let got = inside.get(&Self::object(key)).await.unwrap();
                 got.bytes().await.unwrap().to_vec()
             }
         }
@@ -65,13 +111,13 @@ impl Rig {
 
     /// Stores bytes as an earlier version, or an accident, would have done.
     async fn store(&self, key: &BlobKey, bytes: Vec<u8>) {
-        match &self.memory {
+        match &self.inside {
             None => {
                 create_private(self.file(key).parent().unwrap()).unwrap();
                 std::fs::write(self.file(key), bytes).unwrap();
             }
-            Some(memory) => {
-                memory
+            Some(inside) => {
+                inside
                     .put(&Self::object(key), bytes.into())
                     .await
                     .map(drop)
@@ -262,6 +308,7 @@ async fn a_body_that_breaks_off_replaces_nothing() {
             assert!(said.ends_with(": the connection is gone"), "{said}");
             assert_eq!(rig.content(&key("a")).await, Some(b"old".to_vec()));
             assert_eq!(rig.incoming(), 0);
+            assert!(!rig.has_parts());
         }
     }
 }
@@ -272,15 +319,23 @@ async fn an_abandoned_upload_leaves_nothing() {
         let (mut feed, end) = tokio::io::duplex(64 * 1024);
         let key = key("a");
         let mut upload = rig.blobs.put(&key, Box::pin(end));
-        let sent = bytes(FILE_PART * 2);
+        // Two parts of the larger kind, of which one has arrived before the next is taken.
+        let sent = bytes(BUCKET_PART * 2 + FILE_PART);
         tokio::select! {
             _ = &mut upload => panic!("the body has not ended"),
             // More than the pipe holds: when all of it is in, the store has taken some.
             sent = feed.write_all(&sent) => sent.unwrap(),
         }
-        assert_eq!(rig.incoming(), usize::from(rig.memory.is_none()));
+        assert_eq!(rig.incoming(), usize::from(rig.is_folder()));
+        assert_eq!(rig.has_parts(), rig.bucket.is_some());
         drop(upload);
         assert_eq!(rig.incoming(), 0);
+        // Giving up goes on by itself.
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while rig.has_parts() {
+            assert!(std::time::Instant::now() < end, "it was not given up");
+            tokio::task::yield_now().await;
+        }
         assert_eq!(rig.content(&key).await, None);
     }
 }
@@ -302,7 +357,7 @@ async fn hostile_ids_stay_inside() {
             assert!(!rig.stored(&key(id)).await.is_empty());
         }
         let entries = std::fs::read_dir(rig.dir.path()).unwrap().count();
-        assert_eq!(entries, usize::from(rig.memory.is_none()));
+        assert_eq!(entries, usize::from(rig.is_folder()));
     }
 }
 
@@ -348,15 +403,15 @@ async fn what_is_in_a_folder_is_for_its_user_only() {
 
 #[tokio::test]
 async fn with_a_bucket_workspaces_stay_here_and_what_was_here_is_found() {
-    let (bucket, folder) = (Rig::bucket(), Rig::folder());
+    let (bucket, folder) = (Rig::memory(), Rig::folder());
     let sid = Sid::new("local", "app", "b1");
     folder.put(&cache("old"), b"from before").await;
-    let (memory, files) = (bucket.memory.clone().unwrap(), folder.file(&key("a")));
+    let (inside, files) = (bucket.inside.clone().unwrap(), folder.file(&key("a")));
     let shared = SharedBlobs::new(bucket.blobs, folder.blobs);
     for key in [key("a"), BlobKey::workspace(&sid)] {
         shared.put(&key, body(b"x")).await.unwrap();
         assert!(shared.get(&key).await.unwrap().is_some());
-        let in_bucket = memory.head(&Rig::object(&key)).await.is_ok();
+        let in_bucket = inside.head(&Rig::object(&key)).await.is_ok();
         assert_eq!(in_bucket, !key.is_workspace());
     }
     assert!(!files.exists());
@@ -367,24 +422,87 @@ async fn with_a_bucket_workspaces_stay_here_and_what_was_here_is_found() {
     }
 }
 
-#[test]
-fn no_secret_shows_in_a_store() {
-    let settings = BucketSettings {
+fn settings() -> BucketSettings {
+    BucketSettings {
         endpoint: None,
         bucket: "ci".to_owned(),
         prefix: String::new(),
         region: "eu-west-1".to_owned(),
-        path_style: false,
-        timeout: std::time::Duration::from_secs(1),
+        path_style: true,
+        timeout: Duration::from_secs(20),
         keys: Keys {
             id: "ID1".to_owned(),
             secret: "secret1".into(),
             token: Some("token1".into()),
         },
-    };
-    let blobs = ObjectBlobs::in_bucket(&settings, "/nowhere", 1).unwrap();
+    }
+}
+
+#[test]
+fn no_secret_shows_in_a_store() {
+    let blobs = ObjectBlobs::in_bucket(&settings(), "/nowhere", 1).unwrap();
     assert_eq!(
         format!("{blobs:?}"),
         "ObjectBlobs(the bucket ci at Amazon S3, eu-west-1)"
     );
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_no_missing_blob() {
+    let Some(server) = SERVER.as_ref() else {
+        return;
+    };
+    let settings = BucketSettings {
+        endpoint: Some(server.url()),
+        ..settings()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = ObjectBlobs::in_bucket(&settings, dir.path(), LIMIT).unwrap();
+    let place = format!(
+        "artifacts/local/app/b1/a.tgz in the bucket ci at {}: there is no such bucket \
+         (NoSuchBucket)",
+        server.url()
+    );
+    let Err(error) = blobs.get(&key("a")).await else {
+        panic!("there is no bucket");
+    };
+    assert_eq!(error.to_string(), format!("cannot read {place}"));
+    for length in [3, BUCKET_PART * 2] {
+        let error = blobs
+            .put(&key("a"), body(&bytes(length)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot write {place}"));
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_given_up() {
+    // Connections are made, and nobody ever reads.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (deaf_at, gone_at) = (deaf.local_addr().unwrap(), gone.local_addr().unwrap());
+    drop(gone);
+    for (address, said) in [(deaf_at, "timed out"), (gone_at, "Connection refused")] {
+        let settings = BucketSettings {
+            endpoint: Some(format!("http://{address}")),
+            timeout: Duration::from_secs(1),
+            ..settings()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = ObjectBlobs::in_bucket(&settings, dir.path(), LIMIT).unwrap();
+        for length in [3, BUCKET_PART * 2] {
+            let error = blobs
+                .put(&key("a"), body(&bytes(length)))
+                .await
+                .unwrap_err();
+            let shown = error.to_string();
+            assert!(
+                shown.contains(&format!("the bucket ci at http://{address}: ")),
+                "{shown}"
+            );
+            assert!(shown.contains(said), "{shown}");
+        }
+    }
+    drop(deaf);
 }
