@@ -31,7 +31,7 @@
 //! | `hosts` | what runs a script: the choice, tools, command lines, our Clojure library, quick starts | leaves, `wire`, `engine` (its child command) |
 //! | `script_api` | the HTTP service for scripts and watchers: routes, tokens, scopes | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
-//! | `store` | the folders on disk: recordings, artifacts, caches, what builds there are | leaves, `ports`, `journal` |
+//! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are | leaves, `ports`, `journal` |
 //! | `vcs` | what git says of a checkout; the workspace | leaves, `ports` |
 //! | `replay` | a recording as a source | leaves, `ports`, `journal` |
 //! | `config` | files, layers, defaults; keys and theme as typed | leaves |

@@ -18,7 +18,9 @@ mod recover;
 #[cfg(test)]
 mod tests;
 
-pub use blobs::{BucketSettings, CredentialsError, Keys, ObjectBlobs, Profiles, SharedBlobs};
+pub use blobs::{
+    BucketSettings, CredentialsError, Keys, ObjectBlobs, Profiles, SharedBlobs, remove_stale_drafts,
+};
 pub use find::{BuildSpec, FindError};
 pub use folders::{BuildFolder, FolderError, Home, RuntimeFolder, create_private};
 pub use history::{History, HistoryItem, Listing};

@@ -42,7 +42,7 @@ use crate::cli::{Args, AttachArgs, Command, Output, clean};
 use crate::executors::scratch_name;
 use crate::ports::{BlobKey, Clock, SystemClock};
 use crate::script;
-use crate::store::{Home, Sweep, recover_interrupted};
+use crate::store::{Home, Sweep, recover_interrupted, remove_stale_drafts};
 
 pub use error::{Exit, UserError};
 
@@ -228,6 +228,7 @@ where
 fn put_right(home: &Home) -> Sweep {
     crate::process::kill_abandoned();
     let swept = recover_interrupted(home, SystemClock.now());
+    remove_stale_drafts(&home.blobs());
     let scratch = local::scratch(home);
     for closed in &swept.closed {
         for folder in [

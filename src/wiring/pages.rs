@@ -27,6 +27,7 @@ const PAGES: &[(&str, &str)] = &[
     ("protocol", include_str!("../../assets/docs/protocol.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
     ("security", include_str!("../../assets/docs/security.md")),
+    ("storage", include_str!("../../assets/docs/storage.md")),
     ("testing", include_str!("../../assets/docs/testing.md")),
     (
         "troubleshooting",

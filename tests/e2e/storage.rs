@@ -181,7 +181,8 @@ fn a_profile_has_the_credentials() {
     let Some(server) = server("storage: a_profile_has_the_credentials") else {
         return;
     };
-    let project = project(CHAIN, &server.address, "profile = \"ci\"\n").file(
+    let yaml = CHAIN.replace("echo used", &format!("echo {SECRET} used"));
+    let project = project(&yaml, &server.address, "profile = \"ci\"\n").file(
         "../aws",
         &format!("[ci]\naws_access_key_id = a\naws_secret_access_key = {SECRET}\n"),
     );
@@ -190,7 +191,10 @@ fn a_profile_has_the_credentials() {
         command.env("AWS_SHARED_CREDENTIALS_FILE", profiles);
         Running::start(command).wait()
     };
-    start("../aws").exits(0).says("│ used by-hand");
+    start("../aws")
+        .exits(0)
+        .says("│ *** used by-hand")
+        .keeps_quiet_about(SECRET);
     assert!(!has(&project.home(), SECRET), "a secret has been written");
     start("/nowhere/aws")
         .exits(2)

@@ -18,8 +18,8 @@ use crate::store::create_private;
 /// No key has a part that begins with a dot, so none can meet it.
 pub(super) const INCOMING: &str = ".incoming";
 
-/// Removes the drafts that nobody writes any more.
-pub(super) fn remove_stale(blobs: &Path) {
+/// Removes what killed processes have left half written in a folder of blobs.
+pub fn remove_stale_drafts(blobs: &Path) {
     let Ok(entries) = std::fs::read_dir(blobs.join(INCOMING)) else {
         return;
     };
@@ -100,7 +100,7 @@ mod tests {
         std::fs::write(incoming.join("1-0"), b"half").unwrap();
         std::fs::create_dir(incoming.join("1-1")).unwrap();
         std::fs::write(incoming.join("1-1/blob#1"), b"half").unwrap();
-        remove_stale(dir.path());
+        remove_stale_drafts(dir.path());
         assert!(alive.path().exists());
         assert_eq!(std::fs::read_dir(&incoming).unwrap().count(), 1);
         drop(alive);

@@ -53,6 +53,7 @@ use upload::Upload;
 
 pub use bucket::BucketSettings;
 pub use credentials::{CredentialsError, Keys, Profiles};
+pub use drafts::remove_stale_drafts;
 pub use shared::SharedBlobs;
 
 /// How many bytes are taken of a body at once.
@@ -109,7 +110,7 @@ impl ObjectBlobs {
     /// removed.
     pub fn in_folder(dir: impl Into<PathBuf>, limit: u64) -> Self {
         let dir = dir.into();
-        drafts::remove_stale(&dir);
+        remove_stale_drafts(&dir);
         Self {
             place: Place::Folder(OnceLock::new()),
             dir,
@@ -136,7 +137,7 @@ impl ObjectBlobs {
         limit: u64,
     ) -> Result<Self, String> {
         let dir = dir.into();
-        drafts::remove_stale(&dir);
+        remove_stale_drafts(&dir);
         let prefix = Path::parse(prefix).map_err(|error| error.to_string())?;
         Ok(Self {
             place: Place::Bucket {
@@ -429,7 +430,9 @@ impl SealedParts {
             }
             self.sealer.add(&self.part[before..]);
         }
-        Ok(Some(std::mem::take(&mut self.part).freeze()))
+        // The first part grows with a small blob; of a large one the next will be full too.
+        let next = BytesMut::with_capacity(self.size);
+        Ok(Some(std::mem::replace(&mut self.part, next).freeze()))
     }
 
     /// The last part, once [`Self::next`] has said that it is, and the size of the body.
