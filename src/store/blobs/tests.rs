@@ -506,3 +506,36 @@ async fn who_does_not_answer_is_given_up() {
     }
     drop(deaf);
 }
+
+#[tokio::test]
+async fn who_goes_away_in_the_middle_of_a_blob_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let half = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        // Nobody else is let in.
+        drop(listener);
+        let asked = io::Read::read(&mut client, &mut [0; 4096]).unwrap();
+        assert!(asked > 0);
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nETag: \"a\"\r\n\
+                    Last-Modified: Fri, 27 Nov 2026 09:00:00 GMT\r\n\r\n";
+        io::Write::write_all(&mut client, head.as_bytes()).unwrap();
+        io::Write::write_all(&mut client, &bytes(1000)).unwrap();
+    });
+    let settings = BucketSettings {
+        endpoint: Some(format!("http://{address}")),
+        timeout: Duration::from_secs(1),
+        ..settings()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = ObjectBlobs::in_bucket(&settings, dir.path(), LIMIT).unwrap();
+    let mut reader = blobs.get(&key("a")).await.unwrap().unwrap();
+    let mut all = Vec::new();
+    let error = reader.read_to_end(&mut all).await.unwrap_err().to_string();
+    let said = format!(
+        "cannot read {} in the bucket ci at http://{address}: ",
+        key("a")
+    );
+    assert!(error.starts_with(&said), "{error}");
+    half.join().unwrap();
+}
