@@ -22,7 +22,7 @@ use crate::ports::{Clock, SourceItem};
 use crate::ui::Ui;
 
 pub use input::{Input, terminal_input};
-pub use screen::{Screen, Tty};
+pub use screen::{Screen, Tty, without_panic};
 
 /// Least time between two frames: 60 a second.
 const FRAME: Duration = Duration::from_micros(16_667);

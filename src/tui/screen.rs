@@ -1,7 +1,9 @@
 //! The terminal, as the loop uses it, and the guard that leaves it as it was.
 
+use std::cell::Cell;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
@@ -167,11 +169,27 @@ fn give_back() {
     let _ = disable_raw_mode();
 }
 
+thread_local! {
+    /// What panics on this thread is caught, and nobody's business.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something with a library that may panic over hostile input; `None` when it has.
+pub fn without_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
+    CAUGHT.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    CAUGHT.set(false);
+    done.ok()
+}
+
 fn give_back_on_panic() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
+            if CAUGHT.get() {
+                return;
+            }
             give_back();
             report(info);
         }));

@@ -10,6 +10,7 @@ use crate::app::{Msg, Notice, ShellScreen};
 use crate::domain::{JobId, Sid};
 use crate::executors::docker::{Engine, Keeping, Shell};
 use crate::logs::{Color, Span, Style, StyledLine};
+use crate::tui::without_panic;
 
 /// Least time between two pictures of the screen: 60 a second.
 const FRAME: Duration = Duration::from_micros(16_667);
@@ -131,6 +132,9 @@ async fn converse(
 }
 
 /// A terminal that is not there: what a shell writes, as a screen.
+///
+/// The emulator counts rows and columns without a net: what confuses it so that it panics leaves an empty
+/// screen behind, as `reset` would.
 struct Terminal(vt100::Parser<Answers>);
 
 /// What programs ask of their terminal, and what it says.
@@ -173,12 +177,20 @@ impl Terminal {
     }
 
     fn resize(&mut self, (columns, rows): (u16, u16)) {
-        self.0.screen_mut().set_size(rows.max(1), columns.max(2));
+        let parser = &mut self.0;
+        let resized = without_panic(|| parser.screen_mut().set_size(rows.max(1), columns.max(2)));
+        if resized.is_none() {
+            *self = Self::new((columns, rows));
+        }
     }
 
     /// Takes what was written. Returns what the terminal answers.
     fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.0.process(bytes);
+        let (rows, columns) = self.0.screen().size();
+        let parser = &mut self.0;
+        if without_panic(|| parser.process(bytes)).is_none() {
+            *self = Self::new((columns, rows));
+        }
         std::mem::take(&mut self.0.callbacks_mut().0)
     }
 

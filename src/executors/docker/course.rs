@@ -78,7 +78,7 @@ async fn perform(
         ports.report(JobReport::Warning(warning.clone()));
     }
 
-    let preparing = prepare(shared, order, ports, &commands, &dir, &plan);
+    let preparing = Box::pin(prepare(shared, order, ports, &commands, &dir, &plan));
     let (container, inside) = unless_stopped(stop, preparing).await?.map_err(error)?;
     ports.report(JobReport::Started);
     let running = Running {

@@ -11,8 +11,8 @@
 //! `relay.rs` passes connections on, and holds them when a test wants it.
 
 mod ends;
-mod enter;
 mod engines;
+mod enter;
 mod podman;
 mod properties;
 mod registry;
