@@ -26,9 +26,9 @@ use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, StopToken};
 
 use super::container::{self, Plan, SCRIPTS, Surroundings};
 use super::listener::{Last, Listener};
-use super::transfer::{self, Inside, said};
+use super::transfer::{self, Inside, Workspace, said};
 use super::user::User;
-use super::{Shared, enter, pull, random_id, remove};
+use super::{Shared, base, enter, pull, random_id, remove};
 
 /// How long output is read on when the container has ended.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
@@ -115,11 +115,23 @@ async fn prepare<'a>(
     let image = plan.body.image.as_deref().unwrap_or_default();
     let platform = plan.platform.as_deref();
     pull::ensure(docker, image, platform, shared.options.pull, ports).await?;
-    let seen = docker.inspect_image(image).await.ok();
-    let user = seen
-        .and_then(|image| image.config?.user)
-        .unwrap_or_default();
+    let seen = docker.inspect_image(image).await.unwrap_or_default();
+    let may_share = base::can_hold(&seen);
+    let image = seen.id.as_deref().unwrap_or(image);
+    let user = seen.config.and_then(|config| config.user);
+    let user = user.unwrap_or_default();
     let mut body = plan.body.clone();
+    let not_copied = |reason| format!("cannot copy the workspace into the container: {reason}");
+    let workspace = Workspace::open(ports, &order.workspace).await;
+    let (base, workspace) = match workspace.map_err(not_copied)? {
+        Workspace::Large(packed) if may_share => {
+            let base = base::with_workspace(shared, order, image, platform, &user, packed);
+            let base = base.await.map_err(not_copied)?;
+            body.image = Some(base.image.clone());
+            (Some(base), None)
+        }
+        workspace => (None, Some(workspace)),
+    };
     if !shared.engine.is_local() || !User::is_ours(&user) {
         container::without_socket(&mut body);
     }
@@ -142,12 +154,15 @@ async fn prepare<'a>(
     let inside = Inside {
         docker,
         id: container.id.clone(),
-        user: User::of(docker, &container.id, &user).await,
+        user: match base {
+            Some(base) => base.user,
+            None => User::of(docker, &container.id, &user).await,
+        },
         folder: Arc::new(folder),
     };
-    transfer::equip(&inside, lines, token, ports, &order.workspace)
+    transfer::equip(&inside, lines, token, workspace)
         .await
-        .map_err(|reason| format!("cannot copy the workspace into the container: {reason}"))?;
+        .map_err(not_copied)?;
     blobs::restore(order, dir, &inside, ports).await?;
     if let Some(wanted) = &order.job.work_dir {
         match transfer::look(docker, &container.id, &container::work_dir(dir)).await? {

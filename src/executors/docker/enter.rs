@@ -33,7 +33,7 @@ use crate::domain::{JobId, Sid};
 
 use super::container::{BUILD_LABEL, JOB_LABEL};
 use super::transfer::said;
-use super::{Engine, remove};
+use super::{Engine, base, remove};
 
 /// How the name of a container begins that stays after a failure.
 const KEPT: &str = "monkeyci-kept-";
@@ -115,7 +115,19 @@ impl Engine {
                 .remove_image(&shell.image, Some(options), None)
                 .await;
         }
-        remove(&self.docker, id).await
+        let base = self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await?
+            .image;
+        remove(&self.docker, id).await?;
+        if let Some(image) = base
+            && let Ok(seen) = self.docker.inspect_image(&image).await
+            && base::is_ours(&seen)
+        {
+            base::remove_image(&self.docker, &image).await;
+        }
+        Ok(())
     }
 
     /// Opens a shell in the container of a job: the one that runs, or the one that was kept. The error is

@@ -13,11 +13,13 @@
 //!   commands, and what is made of that.
 //! - `transfer.rs`: files on their way into and out of a container, through the engine.
 //! - `enter.rs`: keeping containers of jobs that failed, and shells in containers.
+//! - `base.rs`: large workspaces, copied once for all jobs of an image.
 //! - `user.rs`: whose files those are inside.
 //! - `owner.rs`: who removes what a killed program left.
 //!
 //! Nothing but mounts and the script API's socket needs the engine to see our files.
 
+mod base;
 mod connect;
 mod container;
 mod course;
@@ -198,6 +200,8 @@ struct Shared {
     owner: Owner,
     scratch: PathBuf,
     builds: Mutex<HashMap<Sid, Arc<BuildScratch>>>,
+    /// Images with the workspaces of builds.
+    bases: base::Bases,
     /// Containers on their way out.
     tasks: TaskTracker,
 }
@@ -218,6 +222,7 @@ impl DockerExecutor {
             owner: Owner::register(owners, random_id())?,
             scratch,
             builds: Mutex::default(),
+            bases: base::Bases::default(),
             tasks: TaskTracker::new(),
         });
         if !dead.is_empty() {
@@ -316,6 +321,11 @@ impl Executor for DockerExecutor {
             self.shared.tasks.close();
             self.shared.tasks.wait().await;
             self.shared.tasks.reopen();
+            if !self.shared.options.keep {
+                for image in self.shared.bases.of_build(sid) {
+                    base::remove_image(&self.shared.engine.docker, &image).await;
+                }
+            }
             let build = self
                 .shared
                 .builds

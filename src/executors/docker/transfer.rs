@@ -37,45 +37,84 @@ const STEP: usize = 64 * 1024;
 const SMALL: usize = 1 << 20;
 const SMALL_UNPACKED: u64 = 16 << 20;
 
+/// The packed workspace of a build.
+pub(super) enum Workspace {
+    /// All of it.
+    Small(Vec<u8>),
+    /// More than is kept in memory.
+    Large(BlobReader),
+}
+
+impl Workspace {
+    /// Opens it. The error is the end of a sentence.
+    pub(super) async fn open(ports: &dyn JobPorts, key: &BlobKey) -> Result<Self, String> {
+        let stored = ports.blobs().get(key).await;
+        let mut reader = stored
+            .map_err(|error| chain(&error))?
+            .ok_or("it is not in the store")?;
+        let mut begun = Vec::new();
+        (&mut reader)
+            .take(SMALL as u64 + 1)
+            .read_to_end(&mut begun)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(if begun.len() <= SMALL {
+            Self::Small(begun)
+        } else {
+            let whole = AsyncReadExt::chain(io::Cursor::new(begun), reader);
+            Self::Large(Box::pin(whole))
+        })
+    }
+}
+
 /// Puts into a container what its job needs: the folders, its lines, its key to the script API, and the
-/// workspace. The error is the end of a sentence.
+/// workspace, unless its image has that. The error is the end of a sentence.
 pub(super) async fn equip(
     inside: &Inside<'_>,
     lines: &[String],
     token: Option<&str>,
-    ports: &dyn JobPorts,
-    workspace: &BlobKey,
+    workspace: Option<Workspace>,
 ) -> Result<(), String> {
-    let Inside {
-        docker, id, user, ..
-    } = inside;
-    let stored = ports.blobs().get(workspace).await;
-    let mut reader = stored
-        .map_err(|error| chain(&error))?
-        .ok_or("it is not in the store")?;
-    let mut begun = Vec::new();
-    (&mut reader)
-        .take(SMALL as u64 + 1)
-        .read_to_end(&mut begun)
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut tar = equipment(lines, token, *user).map_err(|error| error.to_string())?;
-    // Each request takes an engine some 40 ms, however little it brings.
-    let is_small = begun.len() <= SMALL;
-    let whole = is_small.then(|| with_workspace(&tar, &begun, *user));
-    let whole = whole.flatten();
-    let rest = whole.is_none();
-    if let Some(whole) = whole {
-        tar = whole;
+    let (docker, id, user) = (inside.docker, &*inside.id, inside.user);
+    let tools = equipment(lines, token, user).map_err(|error| error.to_string())?;
+    let (tools, rest) = match workspace {
+        None => (tools, None),
+        // Each request takes an engine some 40 ms, however little it brings.
+        Some(Workspace::Small(packed)) => match with_workspace(&tools, &packed, user) {
+            Some(whole) => (whole, None),
+            None => (tools, Some(Box::pin(io::Cursor::new(packed)) as BlobReader)),
+        },
+        Some(Workspace::Large(packed)) => (tools, Some(packed)),
+    };
+    send(docker, id, tools).await?;
+    match rest {
+        Some(packed) => upload_of(docker, id, packed, user)
+            .await
+            .map_err(|error| said(&error)),
+        None => Ok(()),
     }
+}
+
+/// Copies the workspace into a container where nothing is to run. The error is the end of a sentence.
+pub(super) async fn copy_workspace(
+    docker: &Docker,
+    id: &str,
+    workspace: BlobReader,
+    user: User,
+) -> Result<(), String> {
+    let folders = equipment(&[], None, user).map_err(|error| error.to_string())?;
+    send(docker, id, folders).await?;
+    upload_of(docker, id, workspace, user)
+        .await
+        .map_err(|error| said(&error))
+}
+
+async fn send(docker: &Docker, id: &str, tar: Tar) -> Result<(), String> {
     let tar = tar.into_inner().map_err(|error| error.to_string())?;
     let one = futures_util::stream::iter([Ok(Bytes::from(tar))]);
-    let mut sent = upload(docker, id, "/", one).await;
-    if rest && sent.is_ok() {
-        let body = AsyncReadExt::chain(io::Cursor::new(begun), reader);
-        sent = upload_of(docker, id, Box::pin(body), *user).await;
-    }
-    sent.map_err(|error| said(&error))
+    upload(docker, id, "/", one)
+        .await
+        .map_err(|error| said(&error))
 }
 
 type Tar = tar::Builder<Vec<u8>>;

@@ -124,3 +124,43 @@ fn variables_that_are_named_reach_every_job() {
     assert_eq!(log(&project, "plain"), "given\n");
     assert_eq!(log(&project, "own"), "own\n");
 }
+
+#[test]
+fn a_large_workspace_is_copied_once_and_shared_by_the_jobs_of_an_image() {
+    if !engine_is_here("a_large_workspace_is_copied_once_and_shared_by_the_jobs_of_an_image") {
+        return;
+    }
+    let project = jobs(&[
+        (
+            "first",
+            r#"image: "IMAGE", script: ["echo first >>large; wc -c <large"]"#,
+        ),
+        (
+            "long",
+            r#"image: "IMAGE", dependencies: [first], script: ["wc -c <large; echo up; sleep 600"]"#,
+        ),
+    ]);
+    let noise = |at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
+    let large: Vec<u8> = (0..20_000_000).map(noise).collect();
+    std::fs::write(project.dir().join("large"), large).unwrap();
+    let mut build = start(&project, &[]);
+    build.until("long  │ up");
+    let ids = containers_of(&project);
+    let size = docker(&["inspect", "--size", "--format", "{{.SizeRw}}", &ids[0]]);
+    let size: u64 = size.parse().unwrap();
+    assert!(size < 1_000_000, "it has {size} bytes of its own");
+    build.signal(Signal::TERM);
+    build.wait().exits(3);
+    // What one job writes, another does not see.
+    assert_eq!(log(&project, "first"), "20000006\n");
+    says(&project, "long", "20000000\nup\n");
+    let repo = project.events()[0]["sid"][1].as_str().unwrap().to_owned();
+    let filter = "label=dev.monkeyci-tui.build";
+    let left = docker(&["images", "-aq", "--filter", filter]);
+    let of_build = left.lines().filter(|id| {
+        let label = "{{index .Config.Labels \"dev.monkeyci-tui.build\"}}";
+        docker(&["image", "inspect", "--format", label, id]).contains(&repo)
+    });
+    assert_eq!(of_build.count(), 0, "{left}");
+    assert!(containers_of(&project).is_empty());
+}

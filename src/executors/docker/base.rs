@@ -1,0 +1,208 @@
+//! Large workspaces: copied into the engine once for each image of a build, and shared by its jobs.
+//!
+//! ```text
+//! image ─▶ container, never started ─▶ workspace copied ─▶ commit ─▶ image of the build ─▶ jobs
+//! ```
+//!
+//! What the engine makes of an image it shares: a job's container takes no more room than what the job
+//! writes, and needs no copying before it starts. Small workspaces are not worth the image.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bollard::Docker;
+use bollard::models::{ContainerConfig, ContainerCreateBody, ImageInspect};
+use bollard::query_parameters::{
+    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, ListImagesOptionsBuilder,
+    RemoveImageOptionsBuilder,
+};
+use tokio::sync::OnceCell;
+
+use crate::domain::Sid;
+use crate::ports::{BlobReader, JobOrder};
+
+use super::container::{BUILD_LABEL, OWNER_LABEL, WORK};
+use super::transfer::{self, said};
+use super::user::User;
+use super::{Shared, random_id, remove};
+
+/// The images that were made, by build and by what they were made of.
+#[derive(Debug, Default)]
+pub(super) struct Bases(Mutex<HashMap<(Sid, String), Arc<OnceCell<Base>>>>);
+
+/// An image with the workspace in it.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    /// Its id.
+    pub(super) image: String,
+    /// Whose the workspace is.
+    pub(super) user: User,
+}
+
+impl Bases {
+    fn cell(&self, sid: &Sid, image: &str) -> Arc<OnceCell<Base>> {
+        let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = bases.entry((sid.clone(), image.to_owned())).or_default();
+        Arc::clone(cell)
+    }
+
+    /// Forgets the images of a build, and returns them.
+    pub(super) fn of_build(&self, sid: &Sid) -> Vec<String> {
+        let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_build: Vec<_> = bases.extract_if(|(of, _), _| of == sid).collect();
+        let made = |cell: &Arc<OnceCell<Base>>| Some(cell.get()?.image.clone());
+        of_build.iter().filter_map(|(_, cell)| made(cell)).collect()
+    }
+}
+
+/// Whether an image keeps what is copied to where the workspace goes: a volume of its own there does not.
+pub(super) fn can_hold(image: &ImageInspect) -> bool {
+    let config = image.config.as_ref();
+    let volumes = config.and_then(|config| config.volumes.as_ref());
+    !volumes
+        .into_iter()
+        .flatten()
+        .any(|volume| WORK.starts_with(volume.trim_end_matches('/')) || volume.starts_with(WORK))
+}
+
+/// The image with a build's workspace that jobs of an image begin with; made at its first use. The error
+/// is the end of a sentence.
+pub(super) async fn with_workspace(
+    shared: &Arc<Shared>,
+    order: &JobOrder,
+    image: &str,
+    platform: Option<&str>,
+    named_user: &str,
+    workspace: BlobReader,
+) -> Result<Base, String> {
+    let cell = shared.bases.cell(&order.sid, image);
+    let make = || make(shared, order, image, platform, named_user, workspace);
+    cell.get_or_try_init(make).await.cloned()
+}
+
+async fn make(
+    shared: &Arc<Shared>,
+    order: &JobOrder,
+    image: &str,
+    platform: Option<&str>,
+    named_user: &str,
+    workspace: BlobReader,
+) -> Result<Base, String> {
+    let docker = &shared.engine.docker;
+    let container = Draft::create(shared, order, image, platform).await?;
+    let user = User::of(docker, &container.id, named_user).await;
+    transfer::copy_workspace(docker, &container.id, workspace, user).await?;
+    let options = CommitContainerOptionsBuilder::default()
+        .container(&container.id)
+        .comment("the workspace of a build")
+        // Nothing runs in it.
+        .pause(false)
+        .build();
+    let made = docker.commit_container(options, ContainerConfig::default());
+    let image = made.await.map_err(|error| said(&error))?.id;
+    Ok(Base { image, user })
+}
+
+/// The container that an image is made of. It goes away with this.
+struct Draft {
+    id: String,
+    shared: Arc<Shared>,
+}
+
+impl Draft {
+    async fn create(
+        shared: &Arc<Shared>,
+        order: &JobOrder,
+        image: &str,
+        platform: Option<&str>,
+    ) -> Result<Self, String> {
+        let name = format!("monkeyci-workspace-{}", random_id());
+        let options = CreateContainerOptionsBuilder::default().name(&name);
+        let options = match platform {
+            Some(platform) => options.platform(platform),
+            None => options,
+        };
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            // An image may have none, and an engine wants one.
+            cmd: Some(vec!["true".to_owned()]),
+            labels: Some(HashMap::from([
+                (BUILD_LABEL.to_owned(), order.sid.to_string()),
+                (OWNER_LABEL.to_owned(), shared.owner.id.clone()),
+            ])),
+            ..ContainerCreateBody::default()
+        };
+        let docker = &shared.engine.docker;
+        let made = docker.create_container(Some(options.build()), body).await;
+        Ok(Self {
+            id: made.map_err(|error| said(&error))?.id,
+            shared: Arc::clone(shared),
+        })
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        let (docker, id) = (self.shared.engine.docker.clone(), self.id.clone());
+        self.shared.tasks.spawn(async move {
+            // What stays is removed by a later run: it is labelled.
+            let _ = remove(&docker, &id).await;
+        });
+    }
+}
+
+/// Whether an image was made here, for a build.
+pub(super) fn is_ours(image: &ImageInspect) -> bool {
+    let config = image.config.as_ref();
+    let labels = config.and_then(|config| config.labels.as_ref());
+    labels.is_some_and(|labels| labels.contains_key(OWNER_LABEL))
+}
+
+/// Removes an image of ours. One that a kept container was made of stays with it.
+pub(super) async fn remove_image(docker: &Docker, image: &str) {
+    let options = RemoveImageOptionsBuilder::default().build();
+    // Likewise.
+    let _ = docker.remove_image(image, Some(options), None).await;
+}
+
+/// Removes the images of a run.
+pub(super) async fn remove_all(docker: &Docker, owner: &str) -> Result<(), bollard::errors::Error> {
+    let label = format!("{OWNER_LABEL}={owner}");
+    let options = ListImagesOptionsBuilder::default()
+        .all(true)
+        .filters(&HashMap::from([("label", vec![label.as_str()])]))
+        .build();
+    for image in docker.list_images(Some(options)).await? {
+        remove_image(docker, &image.id).await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ImageConfig;
+
+    use super::*;
+
+    #[test]
+    fn an_image_with_a_volume_in_the_way_cannot_hold_a_workspace() {
+        let with = |volumes: &[&str]| ImageInspect {
+            config: Some(ImageConfig {
+                volumes: Some(volumes.iter().map(|&it| it.to_owned()).collect()),
+                ..ImageConfig::default()
+            }),
+            ..ImageInspect::default()
+        };
+        assert!(can_hold(&ImageInspect::default()));
+        assert!(can_hold(&with(&["/var/lib/data"])));
+        for volume in [
+            "/home",
+            "/home/monkeyci",
+            "/home/monkeyci/",
+            "/home/monkeyci/x",
+            "/",
+        ] {
+            assert!(!can_hold(&with(&[volume])), "{volume}");
+        }
+    }
+}
