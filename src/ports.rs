@@ -17,8 +17,8 @@ use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    BlobKind, BuildStatus, Event, Job, JobId, JobStatus, LogId, Millis, PullProgress, Sid,
-    StoredResult,
+    BlobKind, BuildStatus, Event, Job, JobId, JobStatus, LogId, Millis, PullProgress, Resources,
+    Sid, StoredResult,
 };
 
 /// An error and what caused it, in one line: what goes wrong at an edge travels on as a sentence.
@@ -264,6 +264,8 @@ pub enum JobReport {
     },
     /// Something a user should know that is no failure.
     Warning(String),
+    /// What the job's container uses: now and then, and once more at its end.
+    Resources(Resources),
 }
 
 /// How a job ended.

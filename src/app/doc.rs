@@ -9,7 +9,7 @@ use crate::domain::{
 
 use super::build_view::{BuildView, Selected};
 use super::state::{Script, State};
-use super::{Action, text, why};
+use super::{Action, text, usage, why};
 
 /// A line of text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -453,6 +453,7 @@ fn definition(doc: &mut Doc, build: &Build, state: &JobState) {
     if let Some(timeout) = job.timeout {
         doc.field("timeout", text::elapsed(timeout));
     }
+    doc.field("used", usage::parts(state).join(", "));
     doc.field("restores", blobs(&job.restore_artifacts));
     doc.field("saves", blobs(&job.save_artifacts));
     doc.field("caches", blobs(&job.caches));

@@ -375,6 +375,10 @@ fn of_ours(event: &TuiEvent, parts: &mut Vec<String>) {
         TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size } => {
             parts.extend([id.clone(), text::bytes(*size), path.clone()]);
         }
+        TuiEvent::Resources(used) => {
+            parts.push(format!("{}% cpu", used.cpu_percent));
+            parts.push(text::bytes(used.memory));
+        }
         TuiEvent::Attempt { attempt } => parts.push(format!("attempt {attempt}")),
         TuiEvent::Executor { name } | TuiEvent::Host { name } => parts.push(name.clone()),
         TuiEvent::ResultSaved {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{
     Access, BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId, Millis,
-    PullProgress, Sid, Src, TuiEvent,
+    PullProgress, Resources, Sid, Src, TuiEvent,
 };
 use crate::edn::Map;
 use crate::logs::{self, NO_COMMAND, Search, Section, Stream};
@@ -582,6 +582,23 @@ fn start(stage: &mut Stage) {
     stage.begin("fuzz");
     stage.command_begins("fuzz", 0);
     stage.command_begins("docs", 0);
+}
+
+/// The same build, one of its jobs measured.
+pub fn measured(size: (u16, u16)) -> Stage {
+    let mut stage = running(size);
+    let used = Resources {
+        cpu_ms: 2_410,
+        cpu_percent: 98,
+        memory: 52_400_000,
+        memory_peak: 60_100_000,
+        memory_limit: 2 << 30,
+        received: 1_200,
+        sent: 640,
+        processes: 4,
+    };
+    stage.job("docs", EventKind::Tui(TuiEvent::Resources(used)));
+    stage
 }
 
 /// The same build, failed: a test has found something.

@@ -45,6 +45,7 @@ mod tests;
 pub mod text;
 mod tree;
 mod update;
+pub mod usage;
 pub mod why;
 
 pub use action::{ACTIONS, Action, ActionInfo, Context, Group};

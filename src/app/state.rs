@@ -132,6 +132,7 @@ pub enum Tab {
     Artifacts,
     Results,
     Events,
+    Details,
 }
 
 /// How logs are shown.
@@ -249,7 +250,7 @@ pub enum MainView {
     Events,
     /// One of them.
     Event,
-    /// Text of our own: about the build, or about a job that has not run.
+    /// Text of our own: about the build or a job, when it is asked for or there is no log.
     Doc,
 }
 
@@ -343,6 +344,9 @@ impl State {
                 Some(_) => MainView::Event,
                 None => MainView::Events,
             };
+        }
+        if self.tab == Tab::Details && self.shows_build() {
+            return MainView::Doc;
         }
         if self.view().selected == Selected::Script && self.shows_build() {
             return MainView::Log;

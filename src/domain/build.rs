@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use crate::edn::{Map, Value};
 
-use super::{Access, BuildStatus, Job, JobId, JobStatus, Millis, PullProgress, Seq, Sid};
+use super::{
+    Access, BuildStatus, Job, JobId, JobStatus, Millis, PullProgress, Resources, Seq, Sid,
+};
 
 /// A build as its journal tells it so far. Made by [`Build::apply`](super::Build::apply) only.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -179,6 +181,8 @@ pub struct JobState {
     pub pull: Option<PullProgress>,
     /// Which run of the job this is, counted from 1.
     pub attempt: u32,
+    /// What its container uses, or has used: the last sample, at least a second after its start.
+    pub resources: Option<Resources>,
 }
 
 /// One command of a container job.
@@ -345,6 +349,7 @@ impl JobState {
             agent: None,
             pull: None,
             attempt: 1,
+            resources: None,
         }
     }
 

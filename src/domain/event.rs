@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::edn::Map;
 
-use super::{BuildStatus, Job, JobId, JobStatus, Millis, PullProgress, Seq, Sid};
+use super::{BuildStatus, Job, JobId, JobStatus, Millis, PullProgress, Resources, Seq, Sid};
 
 /// One fact about a build.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,6 +198,8 @@ pub enum TuiEvent {
     },
     /// `:tui/read`: who has read what through the script API; never a value.
     Read(Access),
+    /// `:tui/resources`: what the job's container uses, now and then, and once more at its end.
+    Resources(Resources),
 }
 
 /// Something that was read through the script API.
@@ -308,6 +310,7 @@ impl TuiEvent {
             Self::Host { .. } => "tui/host",
             Self::ResultSaved { .. } => "tui/result-saved",
             Self::Read(_) => "tui/read",
+            Self::Resources(_) => "tui/resources",
         }
     }
 }

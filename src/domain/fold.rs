@@ -361,6 +361,7 @@ impl JobState {
                 self.stored(BlobKind::Cache, id, path, *size);
             }
             EventKind::Tui(TuiEvent::Attempt { attempt }) => self.attempt = *attempt,
+            EventKind::Tui(TuiEvent::Resources(resources)) => self.resources = Some(*resources),
             _ => {}
         }
     }

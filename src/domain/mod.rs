@@ -16,6 +16,7 @@ mod graph;
 mod ids;
 mod job;
 mod pull;
+mod resources;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -29,4 +30,5 @@ pub use graph::{GraphFault, JobGraph};
 pub use ids::{JobId, LogId, Millis, Seq, Sid, SidError, file_name, stable_hash};
 pub use job::{BlobRef, Job, JobKind};
 pub use pull::PullProgress;
+pub use resources::Resources;
 pub use status::{BuildStatus, JobStatus};

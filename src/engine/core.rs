@@ -567,6 +567,7 @@ impl Core {
                 self.warn(now, Some(id.clone()), message);
                 return;
             }
+            JobReport::Resources(used) => EventKind::Tui(TuiEvent::Resources(used)),
         };
         self.emit(now, Event::of_job(id, kind));
     }

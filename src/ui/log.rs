@@ -15,7 +15,7 @@ use crate::app::build_view::Selected;
 use crate::app::layout::{Pane, content};
 use crate::app::state::{Tab, Times};
 use crate::app::{Geometry, Heading, Item, LogView, Row, State, text, why};
-use crate::app::{log_text, results};
+use crate::app::{log_text, results, usage};
 use crate::domain::{CommandState, JobState, JobStatus};
 use crate::logs::{Search, Stream};
 
@@ -117,6 +117,16 @@ impl Ui {
         if state.shows_build() {
             let used: usize = left.iter().map(|part| text::width(&part.0)).sum();
             let room = usize::from(area.width).saturating_sub(used + 8);
+            let usage = state.job().and_then(usage::now).unwrap_or_default();
+            // What a job uses needs room more than names of tabs do, but not more than their keys.
+            let narrow = wide(&self.tabs(state, 0)) + text::width(&usage) + 2;
+            let room = if !usage.is_empty() && narrow <= room {
+                let taken = text::width(&usage) + 2;
+                left.push((format!("  {usage}"), styles.dim));
+                room - taken
+            } else {
+                room
+            };
             right.push(self.tabs(state, room));
         }
         right.extend(extra);
@@ -141,8 +151,10 @@ impl Ui {
             (Tab::Artifacts, "5", artifacts.as_str()),
             (Tab::Results, "6", results.as_str()),
             (Tab::Events, "8", "events"),
+            (Tab::Details, "9", "details"),
         ];
-        let all = |names: bool| {
+        // Details last, and without a name first: whoever looks for them reads a job's log.
+        let all = |names: bool, details: bool| {
             let mut parts: Vec<(String, Style)> = Vec::new();
             for (tab, key, name) in tabs {
                 if !parts.is_empty() {
@@ -150,7 +162,7 @@ impl Ui {
                 }
                 let active = state.tab == tab;
                 parts.push((key.to_owned(), styles.tab));
-                if names || active {
+                if (names && (details || tab != Tab::Details)) || active {
                     let style = if active {
                         styles.tab_active
                     } else {
@@ -161,9 +173,12 @@ impl Ui {
             }
             parts
         };
-        let named = all(true);
-        let needed: usize = named.iter().map(|part| text::width(&part.0)).sum();
-        if needed <= room { named } else { all(false) }
+        let [named, most] = [all(true, true), all(true, false)];
+        match room {
+            _ if wide(&named) <= room => named,
+            _ if wide(&most) <= room => most,
+            _ => all(false, false),
+        }
     }
 
     /// Where the screen is in the log.
@@ -388,6 +403,11 @@ impl Ui {
             self.row(buffer, end).put(self.glyphs.ellipsis, styles.dim);
         }
     }
+}
+
+/// How many columns parts of a line take.
+fn wide(parts: &[(String, Style)]) -> usize {
+    parts.iter().map(|part| text::width(&part.0)).sum()
 }
 
 /// An area without its first row.

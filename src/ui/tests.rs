@@ -105,6 +105,24 @@ fn a_job_whose_image_is_on_its_way_says_how_far_it_is() {
 }
 
 #[test]
+fn what_a_running_job_uses_is_in_its_title_and_all_of_it_in_its_details() {
+    for (size, name) in [
+        ((80, 24), "measured_80x24"),
+        ((120, 40), "measured_120x40"),
+        ((200, 60), "measured_200x60"),
+    ] {
+        insta::assert_snapshot!(name, shown(&fixtures::measured(size)));
+    }
+    let mut stage = fixtures::measured((80, 24));
+    stage.press("9");
+    insta::assert_snapshot!("measured_details_80x24", shown(&stage));
+    let mut stage = fixtures::measured((120, 40));
+    stage.press("k j 9");
+    stage.end("docs", JobStatus::Success);
+    insta::assert_snapshot!("measured_over_120x40", shown(&stage));
+}
+
+#[test]
 fn a_failed_build() {
     insta::assert_snapshot!("failed_80x24", shown(&fixtures::failed((80, 24))));
     insta::assert_snapshot!("failed_120x40", shown(&fixtures::failed((120, 40))));

@@ -1,7 +1,8 @@
 //! Events on the wire (protocol/events.md §1–2).
 
 use crate::domain::{
-    Access, BuildStatus, Event, EventKind, Job, JobId, JobStatus, PullProgress, Sid, Src, TuiEvent,
+    Access, BuildStatus, Event, EventKind, Job, JobId, JobStatus, PullProgress, Resources, Sid,
+    Src, TuiEvent,
 };
 use crate::edn::{self, Map, Value};
 
@@ -203,6 +204,7 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
             name: fields.text("name"),
             by: fields.text("by").unwrap_or_default(),
         })),
+        "tui/resources" => EventKind::Tui(TuiEvent::Resources(resources(fields))),
         other => EventKind::Other(other.into()),
     }
 }
@@ -219,6 +221,24 @@ fn pulling(fields: &mut Fields) -> PullProgress {
         bytes: number("bytes"),
         total: number("total"),
         unpacking: fields.flag("unpacking?").unwrap_or_default(),
+    }
+}
+
+/// Numbers of nothing stand for what is not known; what is odd is left where it is.
+fn resources(fields: &mut Fields) -> Resources {
+    let mut count = |key: &str| {
+        let count = |value: &Value| u64::try_from(value.as_i64()?).ok();
+        fields.take(key, count).unwrap_or_default()
+    };
+    Resources {
+        cpu_ms: count("cpu-ms"),
+        cpu_percent: count("cpu-percent"),
+        memory: count("memory-bytes"),
+        memory_peak: count("memory-peak-bytes"),
+        memory_limit: count("memory-limit-bytes"),
+        received: count("received-bytes"),
+        sent: count("sent-bytes"),
+        processes: count("processes"),
     }
 }
 
@@ -378,6 +398,22 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
             put("name", name.as_str().into());
             put("media-type", media_type.as_str().into());
             put("size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX)));
+        }
+        EventKind::Tui(TuiEvent::Resources(used)) => {
+            for (key, count) in [
+                ("cpu-ms", used.cpu_ms),
+                ("cpu-percent", used.cpu_percent),
+                ("memory-bytes", used.memory),
+                ("memory-peak-bytes", used.memory_peak),
+                ("memory-limit-bytes", used.memory_limit),
+                ("received-bytes", used.received),
+                ("sent-bytes", used.sent),
+                ("processes", used.processes),
+            ] {
+                if count > 0 {
+                    put(key, Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
+                }
+            }
         }
         EventKind::Tui(TuiEvent::Read(access)) => {
             put("what", Value::kw(&access.what));

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::domain::{Build, Event};
+use crate::domain::{Build, Event, EventKind, Resources, TuiEvent};
 use crate::edn;
 
 use super::*;
@@ -246,4 +246,28 @@ fn how_far_a_pull_is_survives_being_written_and_read() {
         let again = event_from(edn::read_lenient(&write_event(&event)).unwrap()).unwrap();
         assert_eq!(again, event, "{line}");
     }
+}
+
+#[test]
+fn what_a_container_uses_survives_being_written_and_read() {
+    let mut build = Build::default();
+    for line in [
+        r#"{:type :tui/resources, :cpu-ms 3100, :cpu-percent 98, :memory-bytes 52428800, :memory-peak-bytes 60000000, :memory-limit-bytes 2147483648, :received-bytes 1200, :sent-bytes 600, :processes 4, :job-id "pack"}"#,
+        r#"{:type :tui/resources, :job-id "pack"}"#,
+        r#"{:type :tui/resources, :cpu-ms -1, :cpu-percent "98%", :memory-bytes 1.5, :processes 9223372036854775808, :job-id "pack"}"#,
+    ] {
+        let event = event_from(edn::read_lenient(line).unwrap()).unwrap();
+        let again = event_from(edn::read_lenient(&write_event(&event)).unwrap()).unwrap();
+        assert_eq!(again, event, "{line}");
+        build.apply(&event);
+        build.apply(&event);
+        assert!(build.jobs()[0].resources.is_some(), "{line}");
+    }
+    assert_eq!(build.jobs()[0].resources, Some(Resources::default()));
+    let most = Resources {
+        cpu_ms: u64::MAX,
+        ..Resources::default()
+    };
+    let line = write_event(&Event::new(EventKind::Tui(TuiEvent::Resources(most))));
+    assert_eq!(line, "{:type :tui/resources, :cpu-ms 9223372036854775807}");
 }

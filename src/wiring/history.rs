@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::api_client::{ApiClient, ApiError};
+use crate::app::usage;
 use crate::cli::plain::{self, spell_duration, spell_size};
 use crate::cli::{ListArgs, LogsArgs, ShowArgs, UnblockArgs, clean, clean_lines};
 use crate::domain::{BlobKind, Build, JobId, JobState, LogId, Millis, Sid, file_name};
@@ -181,6 +182,10 @@ fn write_job(out: &mut impl Write, job: &JobState, now: Millis) -> io::Result<()
     )?;
     if let Some(tests) = job.tests() {
         writeln!(out, "  {}", clean(&tests.to_string()))?;
+    }
+    let used = usage::parts(job);
+    if !used.is_empty() {
+        writeln!(out, "  used {}", used.join(", "))?;
     }
     for blob in &job.blobs {
         let kind = match blob.kind {

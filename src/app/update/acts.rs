@@ -45,6 +45,10 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
             state.view_mut().events.open = None;
             show_tab(state, Tab::Events);
         }
+        Action::ShowDetails => {
+            state.doc_top = 0;
+            show_tab(state, Tab::Details);
+        }
         Action::Builds => {
             state.focus = match state.focus {
                 Pane::Builds => Pane::Jobs,

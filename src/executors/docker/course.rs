@@ -10,7 +10,7 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::exec::StartExecOptions;
-use bollard::models::{ContainerCreateBody, ExecConfig};
+use bollard::models::{ContainerCreateBody, ContainerWaitResponse, ExecConfig};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
     KillContainerOptionsBuilder, StartContainerOptions, WaitContainerOptionsBuilder,
@@ -27,6 +27,7 @@ use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, StopToken};
 use super::container::{self, Plan, SCRIPTS, Surroundings};
 use super::listener::{Last, Listener};
 use super::transfer::{self, Inside, Workspace, said};
+use super::usage::Watch;
 use super::user::User;
 use super::{Shared, base, enter, pull, random_id, remove};
 
@@ -294,8 +295,22 @@ impl Running<'_> {
         let options = WaitContainerOptionsBuilder::default()
             .condition("not-running")
             .build();
-        let mut ended = pin!(docker.wait_container(self.id, Some(options)));
+        let ended = pin!(docker.wait_container(self.id, Some(options)));
         self.tell_ports().await;
+        let mut watch = Watch::new(docker, self.id, self.ports);
+        let outcome = self.see_through(&mut output, ended, &mut watch, mark).await;
+        watch.end();
+        outcome
+    }
+
+    /// Attends to a container that runs, until it has ended.
+    async fn see_through(
+        &self,
+        output: &mut (impl Stream<Item = Result<LogOutput, Error>> + Unpin),
+        mut ended: impl Stream<Item = Result<ContainerWaitResponse, Error>> + Unpin,
+        watch: &mut Watch<'_>,
+        mark: &str,
+    ) -> JobOutcome {
         let mut listener = Listener::new(self.ports, mark, self.commands);
         let mut why = None;
         let mut killed = false;
@@ -325,6 +340,8 @@ impl Running<'_> {
                         self.kill().await;
                     }
                 }
+                // One a second, so that it comes before output of which there is always more.
+                () = watch.next() => {}
                 chunk = output.next(), if !heard_all => match chunk {
                     Some(Ok(chunk)) => {
                         listener.hear(&chunk);
@@ -339,7 +356,7 @@ impl Running<'_> {
             }
         };
         if !heard_all {
-            let rest = hear_rest(&mut output, &mut listener);
+            let rest = hear_rest(output, &mut listener);
             let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
         }
         match exit {
@@ -497,9 +514,7 @@ impl Running<'_> {
 }
 
 /// How a container ended. The error is the end of a sentence.
-pub(super) fn exit_of(
-    end: Option<Result<bollard::models::ContainerWaitResponse, Error>>,
-) -> Result<i64, String> {
+pub(super) fn exit_of(end: Option<Result<ContainerWaitResponse, Error>>) -> Result<i64, String> {
     match end {
         Some(Ok(end)) => Ok(end.status_code),
         Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),

@@ -15,6 +15,7 @@
 //! - `enter.rs`: keeping containers of jobs that failed, and shells in containers.
 //! - `base.rs`: large workspaces, copied once for all jobs of an image.
 //! - `user.rs`: whose files those are inside.
+//! - `usage.rs`: how much of the machine a container uses.
 //! - `owner.rs`: who removes what a killed program left.
 //!
 //! Nothing but mounts and the script API's socket needs the engine to see our files.
@@ -34,6 +35,7 @@ mod ssh;
 mod stream;
 mod tls;
 mod transfer;
+mod usage;
 mod user;
 
 use std::collections::HashMap;

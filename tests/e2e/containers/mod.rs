@@ -4,6 +4,7 @@
 //! - `transfers.rs`: what goes into a container and comes out of it.
 //! - `enter.rs`: keeping containers, and shells in them.
 //! - `ends.rs`: how jobs end, and what they leave.
+//! - `usage.rs`: what containers use is counted.
 //! - `registry.rs`: where images come from.
 //! - `engines.rs`: engines elsewhere: by TCP, with TLS, over ssh.
 //! - `podman.rs`: the same with Podman.
@@ -18,6 +19,7 @@ mod properties;
 mod registry;
 mod relay;
 mod transfers;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
