@@ -43,6 +43,7 @@ pub enum Action {
     PreviousFailedJob,
     CopyLine,
     CopyLog,
+    CopyAddress,
     Save,
     StartBuild,
     Rerun,
@@ -242,6 +243,7 @@ pub const ACTIONS: &[ActionInfo] = &[
 
     row(Action::CopyLine, "copy-line", "copy", "copy the marked line or the screen, an event, a result", &["y"], COPY, Group::TakeOut),
     row(Action::CopyLog, "copy-log", "copy all", "copy the whole log", &["Y"], LOG, Group::TakeOut),
+    row(Action::CopyAddress, "copy-address", "copy address", "copy the address where the job's ports are reached", &["a"], GLOBAL, Group::TakeOut),
     row(Action::Save, "save", "save", "save the artifact, the result or the log to a file", &["ctrl-s"], GLOBAL, Group::TakeOut),
 
     row(Action::StartBuild, "start-build", "build", "start a build of this project; without one, the demo", &["B"], GLOBAL, Group::Act),

@@ -4,7 +4,8 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::domain::{
-    BlobRef, Build, BuildStatus, Chosen, GitInfo, JobGraph, JobId, JobKind, JobState, JobStatus,
+    BlobRef, Build, BuildStatus, Chosen, Exposed, GitInfo, JobGraph, JobId, JobKind, JobState,
+    JobStatus,
 };
 
 use super::build_view::{BuildView, Selected};
@@ -29,6 +30,8 @@ pub enum Part {
     Job(JobStatus),
     /// The glyph of a build's status.
     Build(BuildStatus),
+    /// From where something is reached to what is reached.
+    Arrow,
 }
 
 /// What a text is for.
@@ -405,6 +408,24 @@ pub fn host(host: &Chosen) -> Vec<DocLine> {
     doc.lines
 }
 
+/// Where the ports of a job are reached, a line each: `172.17.0.1:32770 → 8080`.
+pub fn exposed(job: &JobState) -> Vec<DocLine> {
+    let line = |exposed: &Exposed| DocLine {
+        indent: 0,
+        parts: port(exposed, Role::Strong),
+    };
+    job.exposed().iter().map(line).collect()
+}
+
+fn port(exposed: &Exposed, role: Role) -> Vec<Part> {
+    let address = text::clean(&exposed.to_string()).into_owned();
+    vec![
+        Part::Text(role, format!("{address} ")),
+        Part::Arrow,
+        Part::Text(Role::Dim, format!(" {}", exposed.inside)),
+    ]
+}
+
 /// Says that a connection is gone, and when it is tried again.
 pub fn lost_sentence(lost: &super::build_view::Lost, now: crate::domain::Millis) -> String {
     let left = (lost.retry_at - now + 999) / 1000;
@@ -452,6 +473,12 @@ fn definition(doc: &mut Doc, build: &Build, state: &JobState) {
     doc.field("folder", job.work_dir.clone().unwrap_or_default());
     if let Some(timeout) = job.timeout {
         doc.field("timeout", text::elapsed(timeout));
+    }
+    for (at, exposed) in state.exposed().iter().enumerate() {
+        let label = if at == 0 { "reached at" } else { "" };
+        let mut parts = vec![Part::Text(Role::Dim, format!("{label:<11}"))];
+        parts.extend(port(exposed, Role::Plain));
+        doc.lines.push(DocLine { indent: 0, parts });
     }
     doc.field("used", usage::parts(state).join(", "));
     doc.field("restores", blobs(&job.restore_artifacts));
@@ -607,6 +634,7 @@ impl DocLine {
                 Part::Text(_, text) => line.push_str(text),
                 Part::Job(status) => line.push_str(&text::clean(status.as_str())),
                 Part::Build(status) => line.push_str(&text::clean(status.as_str())),
+                Part::Arrow => line.push('→'),
             }
         }
         line

@@ -10,7 +10,7 @@ use crate::domain::{
     Access, BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId, Millis,
     PullProgress, Resources, Sid, Src, TuiEvent,
 };
-use crate::edn::Map;
+use crate::edn::{Map, Value};
 use crate::logs::{self, NO_COMMAND, Search, Section, Stream};
 use crate::ports::{Offers, SourceItem};
 
@@ -598,6 +598,24 @@ pub fn measured(size: (u16, u16)) -> Stage {
         processes: 4,
     };
     stage.job("docs", EventKind::Tui(TuiEvent::Resources(used)));
+    stage
+}
+
+/// The same build, one of its jobs reached at ports of this machine.
+pub fn reached(size: (u16, u16), address: &str) -> Stage {
+    let mut stage = running(size);
+    let port = |number: i64| Value::Int(number);
+    let mut ports = Map::new();
+    ports.insert(port(32_771), port(9090));
+    ports.insert(port(32_770), port(8080));
+    let mut agent = Map::new();
+    agent.insert(Value::kw("address"), address.into());
+    agent.insert(Value::kw("ports"), Value::Map(ports));
+    let told = EventKind::JobInitializing {
+        local_dir: None,
+        agent: Some(agent),
+    };
+    stage.job("docs", told);
     stage
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::{
-    BlobKind, BuildStatus, GitInfo, Job, JobId, JobState, LogId, Millis, Sid, StoredBlob,
+    BlobKind, BuildStatus, GitInfo, Job, JobId, JobState, LogId, Millis, Phase, Sid, StoredBlob,
 };
 
 use super::action::Context;
@@ -403,27 +403,27 @@ impl State {
         }
     }
 
-    /// What runs the script, and why, as it stands above the script's log; a low pane has no room
-    /// for it.
-    pub fn script_host(&self, columns: usize) -> Vec<DocLine> {
-        let view = self.view();
-        let room = self.rows_of(Pane::Main) >= 6;
-        let host = match &view.build.host {
-            Some(host) if view.selected == Selected::Script && room => host,
-            _ => return Vec::new(),
-        };
-        if self.main_view() != MainView::Log {
+    /// What stands above a log and stays there: above the script's, what runs it and why; above
+    /// that of a job that runs, where its ports are reached. A low pane has no room for it.
+    pub fn above_log(&self, columns: usize) -> Vec<DocLine> {
+        if self.rows_of(Pane::Main) < 6 || self.main_view() != MainView::Log {
             return Vec::new();
         }
-        let mut lines = doc::wrap(doc::host(host), columns.saturating_sub(3));
+        let view = self.view();
+        let lines = match (&view.selected, self.job(), &view.build.host) {
+            (Selected::Script, _, Some(host)) => doc::host(host),
+            (_, Some(job), _) if job.phase == Phase::Running => doc::exposed(job),
+            _ => return Vec::new(),
+        };
+        let mut lines = doc::wrap(lines, columns.saturating_sub(3));
         lines.truncate(3);
         lines
     }
 
-    /// Rows above a log that stay: above the script's, why it runs where it runs.
+    /// How many rows that takes.
     pub fn rows_above_log(&self) -> usize {
         let area = self.areas().main.map(content).unwrap_or_default();
-        self.script_host(area.width.into()).len()
+        self.above_log(area.width.into()).len()
     }
 
     /// Rows for results in the main pane, below their heading; the value below has the others.

@@ -571,6 +571,42 @@ fn artifacts_are_saved_where_the_user_says() {
 }
 
 #[test]
+fn the_address_of_a_running_job_is_copied_without_what_is_hostile() {
+    let copied = |address: &str| {
+        let mut stage = fixtures::reached(SIZE, address);
+        effects(&mut stage);
+        stage.press("a");
+        match effects(&mut stage).as_slice() {
+            [Effect::Copy(text)] => text.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(copied("172.17.0.1"), "172.17.0.1:32770\n172.17.0.1:32771");
+    assert_eq!(copied("::1"), "[::1]:32770\n[::1]:32771");
+    let hostile = copied("\u{1b}]0;x\u{7}\nrm -rf");
+    let kept = hostile.chars().filter(|c| c.is_control()).count();
+    assert_eq!(kept, 1, "the break between the lines: {hostile:?}");
+}
+
+#[test]
+fn without_an_address_that_answers_nothing_is_copied() {
+    let mut stage = fixtures::reached(SIZE, "172.17.0.1");
+    stage.press("k j");
+    stage.end("docs", JobStatus::Success);
+    effects(&mut stage);
+    for (keys, told) in [
+        ("a", "the job is over: nobody answers at its address"),
+        ("j a", "this job exposes no port, or not yet"),
+        ("g a", "select the job whose address is wanted"),
+        ("j a", "this job exposed no port"),
+    ] {
+        stage.press(keys);
+        assert_eq!(notice(&stage), told, "{keys}");
+    }
+    assert!(effects(&mut stage).is_empty());
+}
+
+#[test]
 fn copies_take_the_marked_line_the_screen_or_the_log() {
     let mut stage = reading(30);
     stage.press("y");

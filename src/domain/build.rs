@@ -185,6 +185,28 @@ pub struct JobState {
     pub resources: Option<Resources>,
 }
 
+/// Where a port of a job is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposed {
+    /// Name or number of the machine, as its runner tells it.
+    pub host: String,
+    /// The port there.
+    pub port: u16,
+    /// The job's own port.
+    pub inside: u16,
+}
+
+/// `172.17.0.1:32770`.
+impl std::fmt::Display for Exposed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
 /// One command of a container job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandState {
@@ -384,6 +406,34 @@ impl JobState {
     /// Where in the script it went wrong, when its script knows: `build.clj:12`.
     pub fn place(&self) -> Option<&str> {
         self.result.get_kw("at").and_then(Value::as_str)
+    }
+
+    /// Where its ports are reached while it runs, by its own ports; odd ones are left out.
+    pub fn exposed(&self) -> Vec<Exposed> {
+        let number = |value: &Value| match value {
+            Value::Str(digits) => digits.parse::<u16>().ok(),
+            Value::Keyword(digits) => digits.name().parse().ok(),
+            other => u16::try_from(other.as_i64()?).ok(),
+        };
+        let part = |key: &str| self.agent.as_ref()?.get_kw(key);
+        let (Some(host), Some(ports)) = (
+            part("address").and_then(Value::as_str),
+            part("ports").and_then(Value::as_map),
+        ) else {
+            return Vec::new();
+        };
+        let mut exposed: Vec<Exposed> = ports
+            .iter()
+            .filter_map(|(port, inside)| {
+                Some(Exposed {
+                    host: host.to_owned(),
+                    port: number(port)?,
+                    inside: number(inside)?,
+                })
+            })
+            .collect();
+        exposed.sort_by_key(|exposed| (exposed.inside, exposed.port));
+        exposed
     }
 
     /// How its tests ended, when it has test results.

@@ -22,8 +22,8 @@ mod status;
 mod tests;
 
 pub use build::{
-    BlobKind, Build, Chosen, CommandState, GitInfo, JobState, OpenJob, Phase, ReadBy, StoredBlob,
-    StoredResult, TestTotals, Warning,
+    BlobKind, Build, Chosen, CommandState, Exposed, GitInfo, JobState, OpenJob, Phase, ReadBy,
+    StoredBlob, StoredResult, TestTotals, Warning,
 };
 pub use event::{Access, Event, EventKind, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};

@@ -27,6 +27,7 @@ impl Ui {
         for part in &text.parts {
             match part {
                 Part::Text(role, words) => row.put(words, self.styles.role(*role)),
+                Part::Arrow => row.put(self.glyphs.arrow, self.styles.dim),
                 Part::Job(status) => {
                     let turn = self.turn(state, None);
                     row.put(self.glyphs.job(status, turn), self.styles.job(status))

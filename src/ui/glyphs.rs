@@ -35,6 +35,7 @@ pub struct Glyphs {
     pub section: &'static str,
     pub dot: &'static str,
     pub down: &'static str,
+    pub arrow: &'static str,
     pub corners: [&'static str; 4],
     pub cursor: &'static str,
 }
@@ -65,6 +66,7 @@ const UNICODE: Glyphs = Glyphs {
     section: "▸",
     dot: "·",
     down: "▼",
+    arrow: "→",
     corners: ["╭", "╮", "╰", "╯"],
     cursor: "▏",
 };
@@ -95,6 +97,7 @@ const ASCII: Glyphs = Glyphs {
     section: ">",
     dot: "-",
     down: "v",
+    arrow: ">",
     corners: ["+", "+", "+", "+"],
     cursor: "_",
 };

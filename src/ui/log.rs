@@ -32,7 +32,7 @@ impl Ui {
         let geometry = state.geometry();
         self.main_title(state, self.position(state, log, geometry), area, buffer);
         let mut rows = content(area);
-        for text in state.script_host(rows.width.into()) {
+        for text in state.above_log(rows.width.into()) {
             let mut place = line(rows, 0);
             place.x += 1;
             place.width = place.width.saturating_sub(1);

@@ -123,6 +123,27 @@ fn what_a_running_job_uses_is_in_its_title_and_all_of_it_in_its_details() {
 }
 
 #[test]
+fn where_a_running_job_is_reached_stands_above_its_log() {
+    for (size, name) in [
+        ((80, 24), "reached_80x24"),
+        ((120, 40), "reached_120x40"),
+        ((60, 15), "reached_60x15"),
+    ] {
+        let stage = fixtures::reached(size, "172.17.0.1");
+        insta::assert_snapshot!(name, shown(&stage));
+    }
+    let mut stage = fixtures::reached((80, 24), "172.17.0.1");
+    stage.press("9");
+    insta::assert_snapshot!("reached_details_80x24", shown(&stage));
+    let hostile = fixtures::reached((80, 24), "\u{1b}[31m10.0.0.1\u{202e}\n");
+    insta::assert_snapshot!("reached_hostile_80x24", shown(&hostile));
+    let mut over = fixtures::reached((80, 24), "172.17.0.1");
+    over.press("k j");
+    over.end("docs", JobStatus::Success);
+    assert!(!shown(&over).contains("172.17.0.1"));
+}
+
+#[test]
 fn a_failed_build() {
     insta::assert_snapshot!("failed_80x24", shown(&fixtures::failed((80, 24))));
     insta::assert_snapshot!("failed_120x40", shown(&fixtures::failed((120, 40))));
@@ -240,6 +261,7 @@ fn in_ascii_nothing_else_is_drawn() {
     for stage in [
         fixtures::failed((80, 24)),
         fixtures::blocked((80, 24)),
+        fixtures::reached((80, 24), "::1"),
         events,
     ] {
         let screen = as_text(&drawn(&stage, look));

@@ -98,6 +98,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 effects.push(Effect::CopyLog(sid, log));
             }
         }
+        Action::CopyAddress => copy_address(state, effects),
         Action::Save => ask_where(state),
         Action::StartBuild => {
             let origin = match state.project.script {
@@ -357,6 +358,29 @@ fn copy_result(state: &mut State, effects: &mut Vec<Effect>) {
     let lines = lines.map(|page| page.lines.iter().map(DocLine::text).collect());
     let lines: Vec<String> = lines.unwrap_or_default();
     copy(state, lines.join("\n"), effects);
+}
+
+/// Copies where the job's ports are reached, a line each.
+fn copy_address(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(job) = state.job().filter(|_| state.shows_build()) else {
+        refuse(state, "select the job whose address is wanted");
+        return;
+    };
+    let lines: Vec<String> = job
+        .exposed()
+        .iter()
+        .map(|exposed| text::clean(&exposed.to_string()).into_owned())
+        .collect();
+    match (lines.as_slice(), job.is_over()) {
+        ([], false) => refuse(state, "this job exposes no port, or not yet"),
+        ([], true) => refuse(state, "this job exposed no port"),
+        (_, true) => refuse(state, "the job is over: nobody answers at its address"),
+        ([one], false) => {
+            say(state, format!("{one} sent to the clipboard"));
+            effects.push(Effect::Copy(one.clone()));
+        }
+        _ => copy(state, lines.join("\n"), effects),
+    }
 }
 
 /// Puts a text into the clipboard and says so.
