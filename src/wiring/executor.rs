@@ -1,11 +1,13 @@
 //! What runs the container jobs of a build, and why that.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use crate::cli::{ExecutorChoice, PullChoice, RunArgs};
-use crate::executors::docker::{Engine, Pull};
+use crate::executors::docker::{self, Engine, Pull};
 use crate::executors::{DockerExecutor, DockerOptions, HostExecutor, HostOptions};
 use crate::ports::Executor;
 use crate::store::Home;
@@ -80,7 +82,7 @@ impl Choice {
                     checkout: checkout.to_owned(),
                     env: named_variables(run),
                 };
-                let owners = home.cache().join("engine-owners");
+                let owners = owners(home);
                 let made = DockerExecutor::new(*engine, scratch, &owners, options);
                 let made =
                     made.map_err(|error| format!("cannot write to {}: {error}", owners.display()))?;
@@ -88,6 +90,19 @@ impl Choice {
             }
         }
     }
+}
+
+/// Where runs note that they have something in an engine.
+fn owners(home: &Home) -> PathBuf {
+    home.cache().join("engine-owners")
+}
+
+/// Begins to remove what killed runs have left in an engine, whatever this one is going to use.
+pub(super) fn remove_leftovers(home: &Home) -> JoinHandle<()> {
+    let owners = owners(home);
+    tokio::spawn(async move {
+        docker::remove_leftovers(&owners, |name| std::env::var(name).ok()).await;
+    })
 }
 
 /// What `--env` names, as far as it is set.

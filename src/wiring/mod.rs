@@ -36,6 +36,7 @@ mod surroundings;
 use std::future::Future;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::api_client::WatchSource;
 use crate::cli::{Args, AttachArgs, Command, Output, clean};
@@ -48,6 +49,9 @@ pub use error::{Exit, UserError};
 
 use local::BuildRequest;
 use report::Printing;
+
+/// How long the end of a build waits until what killed runs have left in an engine is removed.
+const LEFTOVERS: Duration = Duration::from_secs(5);
 
 /// Runs the program to its end and says with which status it ends.
 pub fn run(args: Args) -> ExitCode {
@@ -159,8 +163,14 @@ fn show(
             return screen::build(home, request, look).await;
         }
         sweep(&home);
-        let running = local::start(&home, request).await?;
-        report::run(running, look.printing(output == Output::Json)).await
+        let leftovers = executor::remove_leftovers(&home);
+        let ended = match local::start(&home, request).await {
+            Ok(running) => report::run(running, look.printing(output == Output::Json)).await,
+            Err(error) => Err(error),
+        };
+        // What is left after that, too, is for the next start.
+        let _ = tokio::time::timeout(LEFTOVERS, leftovers).await;
+        ended
     })
 }
 

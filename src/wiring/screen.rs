@@ -197,6 +197,8 @@ fn begin(
     desk.perform(Effect::ReloadProject);
     let home = home.clone();
     let swept = sweep(home.clone(), to_app.clone(), runtime);
+    // Beside everything else: nobody waits for it.
+    drop(super::executor::remove_leftovers(&home));
     match first {
         First::Nothing => {}
         First::Watch(sid) => desk.perform(Effect::OpenBuild(sid)),

@@ -197,18 +197,29 @@ impl Container {
             Some(platform) => options.platform(platform),
             None => options,
         };
-        let created = shared
-            .engine
-            .docker
-            .create_container(Some(options.build()), body)
-            .await
-            .map_err(|error| format!("the engine makes no container of it: {}", said(&error)))?;
-        Ok(Self {
-            id: created.id.into(),
-            name,
-            kept: AtomicBool::new(false),
-            shared: Arc::clone(shared),
-        })
+        if !shared.options.keep {
+            shared.owner.makes();
+        }
+        let docker = &shared.engine.docker;
+        match docker.create_container(Some(options.build()), body).await {
+            Ok(created) => Ok(Self {
+                id: created.id.into(),
+                name,
+                kept: AtomicBool::new(false),
+                shared: Arc::clone(shared),
+            }),
+            Err(failed) => {
+                // Of one that does not say no, who knows what it has done.
+                let is_none = matches!(failed, Error::DockerResponseServerError { .. });
+                if is_none && !shared.options.keep {
+                    shared.owner.has_removed();
+                }
+                Err(format!(
+                    "the engine makes no container of it: {}",
+                    said(&failed)
+                ))
+            }
+        }
     }
 
     /// Leaves the container of a job that has failed where it is, if that was asked for: of all jobs, or
@@ -241,13 +252,20 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if self.shared.options.keep || self.kept.load(Ordering::Relaxed) {
+        if self.shared.options.keep {
             return;
         }
-        let (docker, id) = (self.shared.engine.docker.clone(), Arc::clone(&self.id));
+        if self.kept.load(Ordering::Relaxed) {
+            // It is the user's now.
+            self.shared.owner.has_removed();
+            return;
+        }
+        let (shared, id) = (Arc::clone(&self.shared), Arc::clone(&self.id));
         self.shared.tasks.spawn(async move {
-            // What stays is removed by a later run: it is labelled.
-            let _ = remove(&docker, &id).await;
+            // What stays is removed by a later start: it is labelled.
+            if remove(&shared.engine.docker, &id).await.is_ok() {
+                shared.owner.has_removed();
+            }
         });
     }
 }

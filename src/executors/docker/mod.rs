@@ -16,7 +16,7 @@
 //! - `base.rs`: large workspaces, copied once for all jobs of an image.
 //! - `user.rs`: whose files those are inside.
 //! - `usage.rs`: how much of the machine a container uses.
-//! - `owner.rs`: who removes what a killed program left.
+//! - `owner.rs`, `leftovers.rs`: who removes what a killed program left, and how.
 //!
 //! Nothing but mounts and the script API's socket needs the engine to see our files.
 
@@ -28,6 +28,7 @@ mod credentials;
 mod engines;
 mod enter;
 mod layers;
+mod leftovers;
 mod listener;
 mod owner;
 mod pull;
@@ -45,7 +46,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::task::TaskTracker;
@@ -55,9 +55,11 @@ use crate::ports::{Executor, JobOrder, JobOutcome, JobPorts, StopToken};
 
 use super::host::scratch::BuildScratch;
 use engines::Address;
+use leftovers::remove;
 use owner::Owner;
 
 pub use enter::{Keeping, Shell};
+pub use leftovers::remove_leftovers;
 
 /// When images are pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -209,71 +211,25 @@ struct Shared {
 }
 
 impl DockerExecutor {
-    /// An executor that works below `scratch`, and notes in `owners` that it is alive. It begins
-    /// to remove what runs have left that noted themselves there and are over.
+    /// An executor that works below `scratch`, and notes in `owners` that it is alive: what it
+    /// leaves is removed by [`remove_leftovers`] of a later start.
     pub fn new(
         engine: Engine,
         scratch: PathBuf,
         owners: &std::path::Path,
         options: DockerOptions,
     ) -> std::io::Result<Self> {
-        let dead = owner::dead(owners);
+        let owner = Owner::register(owners, random_id(), &engine.address.to_string())?;
         let shared = Arc::new(Shared {
             engine,
             options,
-            owner: Owner::register(owners, random_id())?,
+            owner,
             scratch,
             builds: Mutex::default(),
             bases: base::Bases::default(),
             tasks: TaskTracker::new(),
         });
-        if !dead.is_empty() {
-            let docker = shared.engine.docker.clone();
-            let owners = owners.to_owned();
-            shared.tasks.spawn(async move {
-                for id in dead {
-                    // What cannot be removed now is for the next run.
-                    if remove_all(&docker, &id).await.is_ok() {
-                        let _ = std::fs::remove_file(owners.join(&id));
-                    }
-                }
-            });
-        }
         Ok(Self { shared })
-    }
-}
-
-/// Removes the containers of a run.
-async fn remove_all(docker: &Docker, owner: &str) -> Result<(), bollard::errors::Error> {
-    let label = format!("{}={owner}", container::OWNER_LABEL);
-    let options = ListContainersOptionsBuilder::default()
-        .all(true)
-        .filters(&HashMap::from([("label", vec![label.as_str()])]))
-        .build();
-    for container in docker.list_containers(Some(options)).await? {
-        let is_kept = container
-            .names
-            .iter()
-            .flatten()
-            .any(|it| enter::is_kept(it));
-        if let Some(id) = container.id.filter(|_| !is_kept) {
-            remove(docker, &id).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn remove(docker: &Docker, id: &str) -> Result<(), bollard::errors::Error> {
-    let options = RemoveContainerOptionsBuilder::default()
-        .force(true)
-        .v(true)
-        .build();
-    match docker.remove_container(id, Some(options)).await {
-        Err(bollard::errors::Error::DockerResponseServerError {
-            status_code: 404 | 409,
-            ..
-        }) => Ok(()),
-        result => result,
     }
 }
 

@@ -1,6 +1,7 @@
 //! How jobs in containers end, and what they leave.
 
 use super::*;
+use crate::screen::Screen;
 
 #[test]
 fn a_stopped_job_may_end_by_itself_and_is_killed_if_it_does_not() {
@@ -77,37 +78,69 @@ fn a_container_that_is_ended_from_outside_has_failed() {
     assert!(said.starts_with(wanted), "{said}");
 }
 
+/// Two containers of a build whose program was killed.
+fn left_by_a_killed_build() -> (Project, Vec<String>) {
+    let project = jobs(&[
+        ("a", r#"image: "IMAGE", script: ["echo up; sleep 600"]"#),
+        ("b", r#"image: "IMAGE", script: ["echo up; sleep 600"]"#),
+    ]);
+    let mut killed = start(&project, &["-j", "2"]);
+    killed.until("a     │ up").until("b     │ up");
+    let left = containers_of(&project);
+    assert_eq!(left.len(), 2);
+    killed.signal(Signal::KILL);
+    assert_eq!(killed.wait().code, None);
+    assert_eq!(containers_of(&project), left);
+    (project, left)
+}
+
+fn is_there(id: &str) -> bool {
+    docker(&["ps", "-aq"]).contains(id)
+}
+
 #[test]
 fn after_a_kill_the_next_start_removes_what_is_left_and_nothing_else() {
     if !engine_is_here("after_a_kill_the_next_start_removes_what_is_left_and_nothing_else") {
         return;
     }
-    let project = jobs(&[("job", r#"image: "IMAGE", script: ["echo up; sleep 600"]"#)]);
     let other = jobs(&[("job", r#"image: "IMAGE", script: ["echo up; sleep 600"]"#)]);
-    let mut killed = start(&project, &[]);
-    killed.until("│ up");
     let mut lives = start(&other, &[]);
     lives.until("│ up");
-    let left = containers_of(&project);
-    assert_eq!(left.len(), 1);
-    killed.signal(Signal::KILL);
-    assert_eq!(killed.wait().code, None);
-    assert_eq!(containers_of(&project), left);
+    let (project, left) = left_by_a_killed_build();
+    let name = format!("monkeyci-kept-{}", left[1]);
+    docker(&["rename", &left[1], &name]);
+    // It needs no engine itself.
     let next = project.file(
         ".monkeyci/build.yaml",
-        &format!("- {{id: job, image: \"{IMAGE}\", script: [\"true\"]}}\n"),
+        "- {id: job, image: i, script: [\"true\"]}\n",
     );
-    build(&next, &[]).exits(0);
-    eventually("what was left is removed", || {
-        !docker(&["ps", "-aq", "--no-trunc"]).contains(&left[0])
-    });
-    assert_eq!(
-        containers_of(&other).len(),
-        1,
-        "that of another program runs on"
-    );
+    let mut command = next.command(&["build", "--plain", "--executor", "host"]);
+    command.env_remove("DOCKER_HOST");
+    Running::start(command).wait().exits(0);
+    eventually("what was left is removed", || !is_there(&left[0]));
+    assert!(is_there(&left[1]), "what is kept is the user's");
+    docker(&["rm", "-f", &left[1]]);
+    let lives_on = containers_of(&other);
+    assert_eq!(lives_on.len(), 1, "that of another program runs on");
     lives.signal(Signal::TERM);
     lives.wait().exits(3);
+}
+
+#[test]
+fn after_a_kill_the_next_screen_removes_what_is_left() {
+    if !engine_is_here("after_a_kill_the_next_screen_removes_what_is_left") {
+        return;
+    }
+    let (project, left) = left_by_a_killed_build();
+    let mut command = Screen::command(&project, &[]);
+    command.env_remove("DOCKER_HOST");
+    let mut screen = Screen::run(command, (80, 24));
+    screen.until("the script");
+    eventually("what was left is removed", || {
+        left.iter().all(|id| !is_there(id))
+    });
+    screen.keys("q");
+    screen.ends(0);
 }
 
 #[test]

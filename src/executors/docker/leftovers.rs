@@ -1,0 +1,77 @@
+//! What runs that are over have left in an engine: those that were killed, and those whose engine
+//! went away.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+
+use super::owner::{self, Dead};
+use super::{Engine, container, enter};
+
+/// Longer no removal is waited for: an engine that does not answer must not keep anybody.
+const REMOVAL: Duration = Duration::from_secs(30);
+
+/// Removes what runs have left that noted themselves in `owners` and are over. Asks no engine for
+/// anything when there are none. What cannot be removed now is for the next start.
+pub async fn remove_leftovers(owners: &Path, env: impl Fn(&str) -> Option<String>) {
+    let dead = owner::dead(owners);
+    if dead.is_empty() {
+        return;
+    }
+    let Ok(engine) = Engine::find(env).await else {
+        return;
+    };
+    let address = engine.address.to_string();
+    for run in dead {
+        if run.was_in(&address) && remove_all(&engine.docker, &run).await.is_some() {
+            run.forget();
+        }
+    }
+}
+
+/// Removes the containers of a run with their volumes; networks are not made. `None` when
+/// something of it may be left.
+async fn remove_all(docker: &Docker, run: &Dead) -> Option<()> {
+    let label = format!("{}={}", container::OWNER_LABEL, run.id);
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(&HashMap::from([("label", vec![label.as_str()])]))
+        .build();
+    let all = docker.list_containers(Some(options));
+    let all = tokio::time::timeout(REMOVAL, all).await.ok()?.ok()?;
+    let mut is_gone = Some(());
+    for container in all {
+        let names = container.names.unwrap_or_default();
+        if names.iter().any(|name| enter::is_kept(name)) {
+            continue;
+        }
+        if let Some(id) = container.id
+            && remove(docker, &id).await.is_err()
+        {
+            is_gone = None;
+        }
+    }
+    is_gone
+}
+
+/// Removes a container, whatever it does.
+pub(super) async fn remove(docker: &Docker, id: &str) -> Result<(), Error> {
+    let options = RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .v(true)
+        .build();
+    let removed = docker.remove_container(id, Some(options));
+    match tokio::time::timeout(REMOVAL, removed).await {
+        // It is not there, or somebody else is at it.
+        Ok(Err(Error::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        })) => Ok(()),
+        Ok(result) => result,
+        Err(_) => Err(Error::RequestTimeoutError),
+    }
+}
