@@ -14,7 +14,7 @@ const QUICKLY: Duration = Duration::from_secs(10);
 
 /// The words before a shell script in which the program's home is a disk of this size; `None`
 /// where nothing can be mounted.
-fn on_a_small_disk(project: &Project, size: &str) -> Option<Vec<String>> {
+pub fn on_a_small_disk(project: &Project, size: &str) -> Option<Vec<String>> {
     let tried = Command::new("unshare")
         .args(["-m", "mount", "-t", "tmpfs", "none", "/tmp"])
         .output();
@@ -30,7 +30,8 @@ fn on_a_small_disk(project: &Project, size: &str) -> Option<Vec<String>> {
     )
 }
 
-fn shell(project: &Project, words: &[String], script: &str) -> Ran {
+/// Runs a shell script after such words; `PROGRAM` in it is the program.
+pub fn shell(project: &Project, words: &[String], script: &str) -> Ran {
     let mut command = Command::new(&words[0]);
     command
         .args(&words[1..])

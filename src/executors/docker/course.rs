@@ -31,6 +31,9 @@ use super::usage::Watch;
 use super::user::User;
 use super::{Shared, base, enter, pull, random_id, remove};
 
+/// How long an engine is waited for that has been told to kill a container, or to ask it to end.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// How long output is read on when the container has ended.
 const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
@@ -91,7 +94,7 @@ async fn perform(
         plan: &plan,
         id: &container.id,
     };
-    let outcome = running.run(&mark).await;
+    let outcome = running.run(&mark).await?;
     if outcome.status == JobStatus::Canceled {
         return Err(outcome);
     }
@@ -289,8 +292,9 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Starts the container and sees its commands through.
-    async fn run(&self, mark: &str) -> JobOutcome {
+    /// Starts the container and sees its commands through. The error is the outcome of a job whose
+    /// container nothing can be asked about any more.
+    async fn run(&self, mark: &str) -> Result<JobOutcome, JobOutcome> {
         let docker = &self.shared.engine.docker;
         let options = AttachContainerOptionsBuilder::default()
             .stream(true)
@@ -301,13 +305,13 @@ impl Running<'_> {
         let mut output = match docker.attach_container(self.id, Some(options)).await {
             Ok(attached) => attached.output,
             // Podman makes all of it now, and Docker when it starts.
-            Err(failed) => return error(self.not_started(&failed)),
+            Err(failed) => return Ok(error(self.not_started(&failed))),
         };
         if let Err(failed) = docker
             .start_container(self.id, None::<StartContainerOptions>)
             .await
         {
-            return error(self.not_started(&failed));
+            return Ok(error(self.not_started(&failed)));
         }
         // Asked only now: of one that was never started, or has ended since, it is answered at once.
         let options = WaitContainerOptionsBuilder::default()
@@ -321,19 +325,19 @@ impl Running<'_> {
         outcome
     }
 
-    /// Attends to a container that runs, until it has ended.
+    /// Attends to a container that runs, until it has ended. The error is as that of [`Self::run`].
     async fn see_through(
         &self,
         output: &mut (impl Stream<Item = Result<LogOutput, Error>> + Unpin),
         mut ended: impl Stream<Item = Result<ContainerWaitResponse, Error>> + Unpin,
         watch: &mut Watch<'_>,
         mark: &str,
-    ) -> JobOutcome {
+    ) -> Result<JobOutcome, JobOutcome> {
         let mut listener = Listener::new(self.ports, mark, self.commands);
         let mut why = None;
         let mut killed = false;
         let mut heard_all = false;
-        // The job's time limit first; then the end of the grace time.
+        // The job's time limit first; then the end of the grace time; then of all patience.
         let mut timer = pin!(sleep_until(Instant::now() + self.order.timeout));
         let exit = loop {
             tokio::select! {
@@ -341,6 +345,7 @@ impl Running<'_> {
                 () = self.stop.kill.cancelled(), if !killed => {
                     killed = true;
                     why.get_or_insert(Why::Stopped);
+                    timer.as_mut().reset(Instant::now() + ANSWER);
                     self.kill().await;
                 }
                 () = self.stop.stop.cancelled(), if why.is_none() => {
@@ -348,13 +353,16 @@ impl Running<'_> {
                     timer.as_mut().reset(Instant::now() + self.order.grace);
                     self.ask_to_end().await;
                 }
-                () = &mut timer, if !killed => {
-                    if why.is_none() {
+                () = &mut timer => {
+                    if killed {
+                        break Err("it does not answer".to_owned());
+                    } else if why.is_none() {
                         why = Some(Why::TimedOut);
                         timer.as_mut().reset(Instant::now() + self.order.grace);
                         self.ask_to_end().await;
                     } else {
                         killed = true;
+                        timer.as_mut().reset(Instant::now() + ANSWER);
                         self.kill().await;
                     }
                 }
@@ -365,7 +373,7 @@ impl Running<'_> {
                         listener.hear(&chunk);
                         if self.order.save.is_empty() && listener.is_well() {
                             // The driver has nothing left to do but to end.
-                            return success();
+                            return Ok(success());
                         }
                     }
                     _ => heard_all = true,
@@ -378,10 +386,16 @@ impl Running<'_> {
             let _ = tokio::time::timeout(LAST_OUTPUT, rest).await;
         }
         match exit {
-            Ok(exit) => self.outcome(listener.end(exit), exit, why).await,
+            Ok(exit) => Ok(self.outcome(listener.end(exit), exit, why).await),
             Err(reason) => {
                 listener.end(-1);
-                error(format!("the engine has lost the container: {reason}"))
+                let message = format!("the engine has lost the container: {reason}");
+                if why == Some(Why::Stopped) {
+                    // How a job ended that was stopped is known; that it may run on is not.
+                    self.ports.report(JobReport::Warning(message));
+                    return Err(canceled(None));
+                }
+                Err(error(message))
             }
         }
     }
@@ -490,6 +504,14 @@ impl Running<'_> {
 
     /// Asks everything in the container to end, without the driver, which then tells how.
     async fn ask_to_end(&self) {
+        tokio::select! {
+            () = self.stop.kill.cancelled() => {}
+            // An engine that does not answer is noticed when it is told to kill.
+            _ = tokio::time::timeout(ANSWER, self.send_term()) => {}
+        }
+    }
+
+    async fn send_term(&self) {
         let docker = &self.shared.engine.docker;
         let Commands::Lines(_) = self.commands else {
             // It is the first process itself.
@@ -526,8 +548,9 @@ impl Running<'_> {
             .signal("KILL")
             .build();
         let docker = &self.shared.engine.docker;
+        let killed = docker.kill_container(self.id, Some(options));
         // Likewise.
-        let _ = docker.kill_container(self.id, Some(options)).await;
+        let _ = tokio::time::timeout(ANSWER, killed).await;
     }
 }
 

@@ -13,7 +13,7 @@ use super::owner::{self, Dead};
 use super::{Engine, container, enter};
 
 /// Longer no removal is waited for: an engine that does not answer must not keep anybody.
-const REMOVAL: Duration = Duration::from_secs(30);
+const REMOVAL: Duration = Duration::from_secs(15);
 
 /// Removes what runs have left that noted themselves in `owners` and are over. Asks no engine for
 /// anything when there are none. What cannot be removed now is for the next start.

@@ -4,6 +4,7 @@
 //! - `transfers.rs`: what goes into a container and comes out of it.
 //! - `enter.rs`: keeping containers, and shells in them.
 //! - `ends.rs`: how jobs end, and what they leave.
+//! - `faults.rs`: what goes wrong around them.
 //! - `usage.rs`: what containers use is counted.
 //! - `registry.rs`: where images come from.
 //! - `engines.rs`: engines elsewhere: by TCP, with TLS, over ssh.
@@ -14,6 +15,7 @@
 mod ends;
 mod engines;
 mod enter;
+mod faults;
 mod podman;
 mod properties;
 mod registry;
