@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Holds 50 MB and works for three seconds.
-const WORK: &str = r#"image: "IMAGE", script: ["x=$(head -c 50000000 /dev/zero | tr '\\0' x); end=$(($(date +%s) + 4)); while [ $(date +%s) -lt $end ]; do :; done"]"#;
+/// Holds 50 MB and works for four seconds.
+pub const WORK: &str = r#"image: "IMAGE", script: ["x=$(head -c 50000000 /dev/zero | tr '\\0' x); end=$(($(date +%s) + 4)); while [ $(date +%s) -lt $end ]; do :; done"]"#;
 
 #[test]
 fn what_a_container_uses_is_kept_and_shown_and_a_short_one_is_not_asked_about() {
