@@ -26,9 +26,12 @@ use super::transfer::{self, said};
 use super::user::User;
 use super::{Shared, random_id, remove};
 
-/// The images that were made, by build and by what they were made of.
+/// A build, and the image that another one is made of for it.
+type Key = (Sid, String);
+
+/// The images that were made.
 #[derive(Debug, Default)]
-pub(super) struct Bases(Mutex<HashMap<(Sid, String), Arc<OnceCell<Base>>>>);
+pub(super) struct Bases(Mutex<HashMap<Key, Arc<OnceCell<Base>>>>);
 
 /// An image with the workspace in it.
 #[derive(Debug, Clone)]

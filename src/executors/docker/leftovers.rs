@@ -10,7 +10,7 @@ use bollard::errors::Error;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 
 use super::owner::{self, Dead};
-use super::{Engine, container, enter};
+use super::{Engine, base, container, enter};
 
 /// Longer no removal is waited for: an engine that does not answer must not keep anybody.
 const REMOVAL: Duration = Duration::from_secs(15);
@@ -33,7 +33,7 @@ pub async fn remove_leftovers(owners: &Path, env: impl Fn(&str) -> Option<String
     }
 }
 
-/// Removes the containers of a run with their volumes; networks are not made. `None` when
+/// Removes the containers of a run with their volumes, and its images; networks are not made. `None` when
 /// something of it may be left.
 async fn remove_all(docker: &Docker, run: &Dead) -> Option<()> {
     let label = format!("{}={}", container::OWNER_LABEL, run.id);
@@ -55,6 +55,8 @@ async fn remove_all(docker: &Docker, run: &Dead) -> Option<()> {
             is_gone = None;
         }
     }
+    let images = tokio::time::timeout(REMOVAL, base::remove_all(docker, &run.id));
+    images.await.ok()?.ok()?;
     is_gone
 }
 

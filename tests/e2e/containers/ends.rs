@@ -84,6 +84,8 @@ fn left_by_a_killed_build() -> (Project, Vec<String>) {
         ("a", r#"image: "IMAGE", script: ["echo up; sleep 600"]"#),
         ("b", r#"image: "IMAGE", script: ["echo up; sleep 600"]"#),
     ]);
+    // So large that the engine has an image of it.
+    write_noise(&project, 4_000_000);
     let mut killed = start(&project, &["-j", "2"]);
     killed.until("a     │ up").until("b     │ up");
     let left = containers_of(&project);
@@ -137,7 +139,7 @@ fn after_a_kill_the_next_screen_removes_what_is_left() {
     let mut screen = Screen::run(command, (80, 24));
     screen.until("the script");
     eventually("what was left is removed", || {
-        left.iter().all(|id| !is_there(id))
+        left.iter().all(|id| !is_there(id)) && images_of(&project).is_empty()
     });
     screen.keys("q");
     screen.ends(0);

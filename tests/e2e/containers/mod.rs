@@ -81,6 +81,26 @@ fn containers_with(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The images that were made for a project's builds.
+fn images_of(project: &Project) -> Vec<String> {
+    let repo = project.events()[0]["sid"][1].as_str().unwrap().to_owned();
+    let label = "dev.monkeyci-tui.build";
+    let all = docker(&["images", "-aq", "--filter", &format!("label={label}")]);
+    let format = format!("{{{{index .Config.Labels \"{label}\"}}}}");
+    let is_of = |id: &&str| {
+        let build = docker(&["image", "inspect", "--format", &format, id]);
+        build.contains(&format!("/{repo}/"))
+    };
+    all.lines().filter(is_of).map(str::to_owned).collect()
+}
+
+/// Writes a file `large` that cannot be packed well.
+fn write_noise(project: &Project, size: u32) {
+    let noise = |at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8;
+    let large: Vec<u8> = (0..size).map(noise).collect();
+    std::fs::write(project.dir().join("large"), large).unwrap();
+}
+
 fn command(project: &Project, args: &[&str]) -> Command {
     let all = [
         &[
