@@ -15,6 +15,9 @@ use super::{Engine, base, container, enter};
 /// Longer no removal is waited for: an engine that does not answer must not keep anybody.
 const REMOVAL: Duration = Duration::from_secs(15);
 
+/// When a removal is tried again that an engine was not ready for.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Removes what runs have left that noted themselves in `owners` and are over. Asks no engine for
 /// anything when there are none. What cannot be removed now is for the next start.
 pub async fn remove_leftovers(owners: &Path, env: impl Fn(&str) -> Option<String>) {
@@ -62,18 +65,24 @@ async fn remove_all(docker: &Docker, run: &Dead) -> Option<()> {
 
 /// Removes a container, whatever it does.
 pub(super) async fn remove(docker: &Docker, id: &str) -> Result<(), Error> {
-    let options = RemoveContainerOptionsBuilder::default()
-        .force(true)
-        .v(true)
-        .build();
-    let removed = docker.remove_container(id, Some(options));
-    match tokio::time::timeout(REMOVAL, removed).await {
-        // It is not there, or somebody else is at it.
-        Ok(Err(Error::DockerResponseServerError {
-            status_code: 404 | 409,
-            ..
-        })) => Ok(()),
-        Ok(result) => result,
-        Err(_) => Err(Error::RequestTimeoutError),
-    }
+    let removing = async {
+        loop {
+            let options = RemoveContainerOptionsBuilder::default()
+                .force(true)
+                .v(true)
+                .build();
+            match docker.remove_container(id, Some(options)).await {
+                Err(Error::DockerResponseServerError {
+                    status_code: 404, ..
+                }) => return Ok(()),
+                // It is just ending, or somebody else is at it.
+                Err(Error::DockerResponseServerError {
+                    status_code: 409, ..
+                }) => tokio::time::sleep(AGAIN).await,
+                result => return result,
+            }
+        }
+    };
+    let removed = tokio::time::timeout(REMOVAL, removing).await;
+    removed.unwrap_or(Err(Error::RequestTimeoutError))
 }
