@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::models::{ContainerConfig, ContainerCreateBody, ImageInspect};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, ListImagesOptionsBuilder,
@@ -22,6 +23,7 @@ use crate::domain::Sid;
 use crate::ports::{BlobReader, JobOrder};
 
 use super::container::{BUILD_LABEL, OWNER_LABEL, WORK};
+use super::leftovers::REMOVAL;
 use super::transfer::{self, said};
 use super::user::User;
 use super::{Shared, random_id, remove};
@@ -146,10 +148,12 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let (docker, id) = (self.shared.engine.docker.clone(), self.id.clone());
+        let (shared, id) = (Arc::clone(&self.shared), self.id.clone());
         self.shared.tasks.spawn(async move {
-            // What stays is removed by a later run: it is labelled.
-            let _ = remove(&docker, &id).await;
+            // What stays is removed by a later start: it is labelled.
+            if remove(&shared.engine.docker, &id).await.is_err() {
+                shared.owner.leaves();
+            }
         });
     }
 }
@@ -161,24 +165,38 @@ pub(super) fn is_ours(image: &ImageInspect) -> bool {
     labels.is_some_and(|labels| labels.contains_key(OWNER_LABEL))
 }
 
-/// Removes an image of ours. One that a kept container was made of stays with it.
-pub(super) async fn remove_image(docker: &Docker, image: &str) {
+/// Removes an image of ours; false when it may be left. One that a kept container was made of stays
+/// with it.
+pub(super) async fn remove_image(docker: &Docker, image: &str) -> bool {
     let options = RemoveImageOptionsBuilder::default().build();
-    // Likewise.
-    let _ = docker.remove_image(image, Some(options), None).await;
+    let removed = docker.remove_image(image, Some(options), None);
+    match tokio::time::timeout(REMOVAL, removed).await {
+        // It is not there, or it stays.
+        Ok(Err(Error::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        })) => true,
+        Ok(result) => result.is_ok(),
+        Err(_) => false,
+    }
 }
 
-/// Removes the images of a run.
-pub(super) async fn remove_all(docker: &Docker, owner: &str) -> Result<(), bollard::errors::Error> {
+/// Removes the images of a run; false when something of it may be left.
+pub(super) async fn remove_all(docker: &Docker, owner: &str) -> bool {
     let label = format!("{OWNER_LABEL}={owner}");
     let options = ListImagesOptionsBuilder::default()
         .all(true)
         .filters(&HashMap::from([("label", vec![label.as_str()])]))
         .build();
-    for image in docker.list_images(Some(options)).await? {
-        remove_image(docker, &image.id).await;
+    let all = docker.list_images(Some(options));
+    let Ok(Ok(all)) = tokio::time::timeout(REMOVAL, all).await else {
+        return false;
+    };
+    let mut is_gone = true;
+    for image in all {
+        is_gone &= remove_image(docker, &image.id).await;
     }
-    Ok(())
+    is_gone
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::owner::{self, Dead};
 use super::{Engine, base, container, enter};
 
 /// Longer no removal is waited for: an engine that does not answer must not keep anybody.
-const REMOVAL: Duration = Duration::from_secs(15);
+pub(super) const REMOVAL: Duration = Duration::from_secs(15);
 
 /// When a removal is tried again that an engine was not ready for.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -28,39 +28,34 @@ pub async fn remove_leftovers(owners: &Path, env: impl Fn(&str) -> Option<String
     let Ok(engine) = Engine::find(env).await else {
         return;
     };
-    let address = engine.address.to_string();
     for run in dead {
-        if run.was_in(&address) && remove_all(&engine.docker, &run).await.is_some() {
+        if run.was_in(&engine.identity) && remove_all(&engine.docker, &run).await {
             run.forget();
         }
     }
 }
 
-/// Removes the containers of a run with their volumes, and its images; networks are not made. `None` when
-/// something of it may be left.
-async fn remove_all(docker: &Docker, run: &Dead) -> Option<()> {
+/// Removes the containers of a run with their volumes, then its images; networks are not made. False
+/// when something of it may be left.
+async fn remove_all(docker: &Docker, run: &Dead) -> bool {
     let label = format!("{}={}", container::OWNER_LABEL, run.id);
     let options = ListContainersOptionsBuilder::default()
         .all(true)
         .filters(&HashMap::from([("label", vec![label.as_str()])]))
         .build();
     let all = docker.list_containers(Some(options));
-    let all = tokio::time::timeout(REMOVAL, all).await.ok()?.ok()?;
-    let mut is_gone = Some(());
+    let Ok(Ok(all)) = tokio::time::timeout(REMOVAL, all).await else {
+        return false;
+    };
+    let mut is_gone = true;
     for container in all {
         let names = container.names.unwrap_or_default();
-        if names.iter().any(|name| enter::is_kept(name)) {
-            continue;
-        }
-        if let Some(id) = container.id
-            && remove(docker, &id).await.is_err()
-        {
-            is_gone = None;
+        let is_kept = names.iter().any(|name| enter::is_kept(name));
+        if let Some(id) = container.id.filter(|_| !is_kept) {
+            is_gone &= remove(docker, &id).await.is_ok();
         }
     }
-    let images = tokio::time::timeout(REMOVAL, base::remove_all(docker, &run.id));
-    images.await.ok()?.ok()?;
-    is_gone
+    is_gone && base::remove_all(docker, &run.id).await
 }
 
 /// Removes a container, whatever it does.

@@ -93,6 +93,8 @@ pub struct DockerOptions {
 pub struct Engine {
     docker: Docker,
     address: Address,
+    /// What no other engine is called, by whatever address it is reached.
+    identity: String,
     cpus: Option<i64>,
     /// This machine's address on the network of the containers; only of an engine that runs here.
     gateway: Option<IpAddr>,
@@ -127,7 +129,9 @@ impl Engine {
         let parts = version.components.as_deref().unwrap_or_default();
         let is_podman = parts.iter().any(|part| part.name.contains("Podman"));
         let docker = connect::negotiate(docker, &version, is_podman)?;
-        let cpus = docker.info().await.ok().and_then(|info| info.ncpu);
+        let info = docker.info().await.unwrap_or_default();
+        // Podman makes another id up whenever it is asked.
+        let id = info.id.filter(|id| !id.is_empty() && !is_podman);
         let gateway = match candidate.address {
             Address::Socket(_) => gateway(&docker).await,
             Address::Tcp { .. } | Address::Ssh(_) => None,
@@ -142,7 +146,8 @@ impl Engine {
         Ok(Self {
             docker,
             address: candidate.address.clone(),
-            cpus,
+            identity: id.unwrap_or_else(|| candidate.address.to_string()),
+            cpus: info.ncpu,
             gateway,
             reason,
         })
@@ -219,7 +224,7 @@ impl DockerExecutor {
         owners: &std::path::Path,
         options: DockerOptions,
     ) -> std::io::Result<Self> {
-        let owner = Owner::register(owners, random_id(), &engine.address.to_string())?;
+        let owner = Owner::register(owners, random_id(), &engine.identity)?;
         let shared = Arc::new(Shared {
             engine,
             options,
@@ -281,7 +286,9 @@ impl Executor for DockerExecutor {
             self.shared.tasks.reopen();
             if !self.shared.options.keep {
                 for image in self.shared.bases.of_build(sid) {
-                    base::remove_image(&self.shared.engine.docker, &image).await;
+                    if !base::remove_image(&self.shared.engine.docker, &image).await {
+                        self.shared.owner.leaves();
+                    }
                 }
             }
             let build = self

@@ -2,7 +2,7 @@
 //! file without a lock.
 //!
 //! The file is there as long as the run, or anything that it has made. It says which engine that is
-//! in: another one, which a later run may use, knows nothing of it.
+//! in, by the engine's own id: another one, which a later run may use, knows nothing of it.
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -22,7 +22,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Registers a run in a folder of its home. `engine` is the address of where it makes things.
+    /// Registers a run in a folder of its home. `engine` is the identity of where it makes things.
     pub(super) fn register(folder: &Path, id: String, engine: &str) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let file = folder.join(&id);
@@ -43,6 +43,11 @@ impl Owner {
     /// A container is about to be made.
     pub(super) fn makes(&self) {
         self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Something that was made, and could not be removed, may still be there.
+    pub(super) fn leaves(&self) {
+        self.makes();
     }
 
     /// The engine has no such container, or has none any more.
@@ -72,7 +77,7 @@ pub(super) struct Dead {
 }
 
 impl Dead {
-    /// Whether an engine of this address may have something of it.
+    /// Whether an engine of this identity may have something of it.
     pub(super) fn was_in(&self, engine: &str) -> bool {
         self.engine.is_empty() || self.engine == engine
     }
@@ -105,7 +110,7 @@ pub(super) fn dead(folder: &Path) -> Vec<Dead> {
 mod tests {
     use super::*;
 
-    const HERE: &str = "unix:///here.sock";
+    const HERE: &str = "JF2K:WOPU";
 
     fn ids(folder: &Path) -> Vec<String> {
         dead(folder).into_iter().map(|dead| dead.id).collect()
@@ -134,7 +139,7 @@ mod tests {
         let [left] = &dead(folder.path())[..] else {
             panic!("{:?}", dead(folder.path()));
         };
-        assert!(left.was_in(HERE) && !left.was_in("tcp://elsewhere:2375"));
+        assert!(left.was_in(HERE) && !left.was_in("X5LQ:7HKA"));
         for dead in dead(folder.path()) {
             dead.forget();
         }

@@ -1,11 +1,12 @@
-//! What a container uses: samples of the engine, which sends one a second while it is asked to.
+//! What a container uses: samples of the engine, which sends one a second while it is asked to;
+//! Podman one in five seconds.
 //!
 //! ```text
 //! start ── 1 s, nothing is asked ──▶ sample, sample (told), … sample (told, 10 s later), … end (told)
 //! ```
 //!
 //! A share of processors needs two samples, so the first one alone is told at the end only. What a
-//! container did after its last sample, less than a second, is not counted.
+//! container did after its last sample is not counted.
 
 use std::time::Duration;
 

@@ -2,8 +2,11 @@
 
 use super::*;
 
-/// Holds 50 MB and works for four seconds.
-pub const WORK: &str = r#"image: "IMAGE", script: ["x=$(head -c 50000000 /dev/zero | tr '\\0' x); end=$(($(date +%s) + 4)); while [ $(date +%s) -lt $end ]; do :; done"]"#;
+/// A job that holds 50 MB and works for some seconds.
+pub fn work(seconds: u32) -> String {
+    let work = r#"image: "IMAGE", script: ["x=$(head -c 50000000 /dev/zero | tr '\\0' x); end=$(($(date +%s) + SECONDS)); while [ $(date +%s) -lt $end ]; do :; done"]"#;
+    work.replace("SECONDS", &seconds.to_string())
+}
 
 #[test]
 fn what_a_container_uses_is_kept_and_shown_and_a_short_one_is_not_asked_about() {
@@ -12,7 +15,7 @@ fn what_a_container_uses_is_kept_and_shown_and_a_short_one_is_not_asked_about() 
         return;
     }
     let project = jobs(&[
-        ("busy", WORK),
+        ("busy", &work(4)),
         ("short", r#"image: "IMAGE", script: ["true"]"#),
     ]);
     build(&project, &["-j", "2"]).exits(0);
