@@ -53,6 +53,37 @@ pub struct PlainReporter<W> {
     logs: HashMap<LogId, Tail>,
     width: usize,
     last_time: Millis,
+    twice: Twice,
+}
+
+/// What an action prints is in the script's log as it is printed, and in the log of its job at the job's
+/// end: it is shown once, where it came first.
+#[derive(Debug, Default)]
+struct Twice {
+    /// How often a line was shown of the script (positive) or of jobs (negative), and not yet of the other.
+    shown: HashMap<u64, i32>,
+}
+
+impl Twice {
+    /// Most lines that are remembered; whoever prints more sees some of them again.
+    const MOST: usize = 100_000;
+
+    /// Whether a line is to be shown.
+    fn shows(&mut self, of_script: bool, text: &str) -> bool {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let one = if of_script { 1 } else { -1 };
+        if self.shown.len() > Self::MOST {
+            self.shown.clear();
+        }
+        let line = BuildHasherDefault::<DefaultHasher>::default().hash_one(text);
+        let count = self.shown.entry(line).or_default();
+        let is_second = *count * one < 0;
+        *count += one;
+        if *count == 0 {
+            self.shown.remove(&line);
+        }
+        !is_second
+    }
 }
 
 /// How far a log is printed. The place is kept when the reader is not: news of a log may
@@ -75,6 +106,7 @@ impl<W: Write> PlainReporter<W> {
             logs: HashMap::new(),
             width: "build".len(),
             last_time: 0,
+            twice: Twice::default(),
         }
     }
 
@@ -356,6 +388,12 @@ impl<W: Write> PlainReporter<W> {
             } else {
                 crate::logs::strip(&bytes)
             };
+            let is_action = log.job().is_some() && command == NO_COMMAND;
+            if (log == &LogId::Script || is_action)
+                && !self.twice.shows(log == &LogId::Script, &text)
+            {
+                continue;
+            }
             self.say(
                 ms,
                 log.job().map_or("script", JobId::as_str),
@@ -567,6 +605,22 @@ mod tests {
         reporter.log_grew(&LogId::from("a")).unwrap();
         assert_eq!(printed(&reporter, "a     | early"), 1);
         assert_eq!(printed(&reporter, "a     | late"), 1);
+    }
+
+    #[test]
+    fn what_an_action_prints_is_shown_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut reporter = reporter(dir.path());
+        write(dir.path(), "%script", "same\nof the script\nsame\n");
+        reporter.log_grew(&LogId::Script).unwrap();
+        write(dir.path(), "a", "same\nonly here\nsame\nsame\n");
+        reporter.event(&ended("a")).unwrap();
+        write(dir.path(), "%script", "same\nonly here\nlast\n");
+        reporter.log_grew(&LogId::Script).unwrap();
+        assert_eq!(printed(&reporter, "| same"), 3);
+        assert_eq!(printed(&reporter, "| only here"), 1);
+        assert_eq!(printed(&reporter, "| of the script"), 1);
+        assert_eq!(printed(&reporter, "| last"), 1);
     }
 
     #[test]
