@@ -1,13 +1,15 @@
-//! Large workspaces: copied into the engine once for each image of a build, and shared by its jobs.
+//! Workspaces in images: copied into the engine once for each image of a build, and shared by its jobs.
 //!
 //! ```text
 //! image ─▶ container, never started ─▶ workspace copied ─▶ commit ─▶ image of the build ─▶ jobs
 //! ```
 //!
 //! What the engine makes of an image it shares: a job's container takes no more room than what the job
-//! writes, and needs no copying before it starts. Small workspaces are not worth the image.
+//! writes, and needs no copying before it starts. A small workspace is worth the image when more than a few
+//! jobs begin with the same one: each copying takes an engine some 40 ms, and more when it is busy.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::Docker;
@@ -28,12 +30,21 @@ use super::transfer::{self, said};
 use super::user::User;
 use super::{Shared, random_id, remove};
 
+/// Up to so many jobs that begin with an image get a small workspace each.
+const FEW_JOBS: usize = 2;
+
 /// A build, and the image that another one is made of for it.
 type Key = (Sid, String);
 
 /// The images that were made.
 #[derive(Debug, Default)]
-pub(super) struct Bases(Mutex<HashMap<Key, Arc<OnceCell<Base>>>>);
+pub(super) struct Bases(Mutex<HashMap<Key, Arc<Entry>>>);
+
+#[derive(Debug, Default)]
+struct Entry {
+    made: OnceCell<Base>,
+    jobs: AtomicUsize,
+}
 
 /// An image with the workspace in it.
 #[derive(Debug, Clone)]
@@ -45,18 +56,28 @@ pub(super) struct Base {
 }
 
 impl Bases {
-    fn cell(&self, sid: &Sid, image: &str) -> Arc<OnceCell<Base>> {
+    fn entry(&self, sid: &Sid, image: &str) -> Arc<Entry> {
         let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = bases.entry((sid.clone(), image.to_owned())).or_default();
-        Arc::clone(cell)
+        let entry = bases.entry((sid.clone(), image.to_owned())).or_default();
+        Arc::clone(entry)
+    }
+
+    /// Counts one more job of a build that begins with an image; whether they are so many that a small
+    /// workspace too is worth an image of its own.
+    pub(super) fn are_worth_it(&self, sid: &Sid, image: &str) -> bool {
+        let before = self.entry(sid, image).jobs.fetch_add(1, Ordering::Relaxed);
+        before >= FEW_JOBS
     }
 
     /// Forgets the images of a build, and returns them.
     pub(super) fn of_build(&self, sid: &Sid) -> Vec<String> {
         let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_build: Vec<_> = bases.extract_if(|(of, _), _| of == sid).collect();
-        let made = |cell: &Arc<OnceCell<Base>>| Some(cell.get()?.image.clone());
-        of_build.iter().filter_map(|(_, cell)| made(cell)).collect()
+        let made = |entry: &Arc<Entry>| Some(entry.made.get()?.image.clone());
+        of_build
+            .iter()
+            .filter_map(|(_, entry)| made(entry))
+            .collect()
     }
 }
 
@@ -80,9 +101,9 @@ pub(super) async fn with_workspace(
     named_user: &str,
     workspace: BlobReader,
 ) -> Result<Base, String> {
-    let cell = shared.bases.cell(&order.sid, image);
+    let entry = shared.bases.entry(&order.sid, image);
     let make = || make(shared, order, image, platform, named_user, workspace);
-    cell.get_or_try_init(make).await.cloned()
+    entry.made.get_or_try_init(make).await.cloned()
 }
 
 async fn make(

@@ -309,6 +309,30 @@ fn real_path(checkout: &Path, path: &str) -> Option<PathBuf> {
     real.starts_with(&checkout).then_some(real)
 }
 
+/// How the names of variables begin that hold lines of a script.
+const LINE: &str = "MONKEYCI_TUI_LINE_";
+
+/// The most that lines may take as variables, in bytes: systems have limits for them.
+const MOST_OF_LINES: usize = 32 * 1024;
+
+/// Hands the lines of a script to the driver as variables, so that nothing has to be copied into the
+/// container; false when they are too long for that.
+pub(super) fn hand_over(lines: &[String], body: &mut ContainerCreateBody) -> bool {
+    let size: usize = lines.iter().map(|line| line.len() + LINE.len() + 8).sum();
+    if size > MOST_OF_LINES || lines.iter().any(|line| line.contains('\0')) {
+        return false;
+    }
+    let variables = lines.iter().enumerate();
+    let variables = variables.map(|(at, line)| format!("{LINE}{at}={line}"));
+    body.env.get_or_insert_default().extend(variables);
+    true
+}
+
+/// Takes the lines of a script out of an environment.
+pub(super) fn without_lines(env: &mut Vec<String>) {
+    env.retain(|variable| !variable.starts_with(LINE));
+}
+
 /// Takes away the script API's socket, which the container's user could not open.
 pub(super) fn without_socket(body: &mut ContainerCreateBody) {
     if let Some(binds) = body.host_config.as_mut().and_then(|it| it.binds.as_mut()) {

@@ -127,15 +127,18 @@ async fn prepare<'a>(
     let mut body = plan.body.clone();
     let not_copied = |reason| format!("cannot copy the workspace into the container: {reason}");
     let workspace = Workspace::open(ports, &order.workspace).await;
-    let (base, workspace) = match workspace.map_err(not_copied)? {
-        Workspace::Large(packed) if may_share => {
-            let base = base::with_workspace(shared, order, image, platform, &user, packed);
-            let base = base.await.map_err(not_copied)?;
-            body.image = Some(base.image.clone());
-            (Some(base), None)
-        }
-        workspace => (None, Some(workspace)),
-    };
+    let mut workspace = Some(workspace.map_err(not_copied)?);
+    let mut base = None;
+    let are_many = shared.bases.are_worth_it(&order.sid, image);
+    let shares = |it: &mut Workspace| are_many || matches!(it, Workspace::Large(_));
+    if may_share && let Some(workspace) = workspace.take_if(shares) {
+        let packed = workspace.into_reader();
+        let made = base::with_workspace(shared, order, image, platform, &user, packed);
+        base = Some(made.await.map_err(not_copied)?);
+    }
+    if let Some(base) = &base {
+        body.image = Some(base.image.clone());
+    }
     if !shared.engine.is_local() || !User::is_ours(&user) {
         container::without_socket(&mut body);
     }
@@ -145,12 +148,13 @@ async fn prepare<'a>(
                 .to_owned(),
         ));
     }
-    let container = Container::create(shared, order, plan, body).await?;
     let lines = match commands {
         Commands::Lines(lines) => &lines[..],
         Commands::Program(_) => &[],
     };
     let token = order.api.as_ref().map(|api| api.token.expose_secret());
+    let has_all = base.is_some() && token.is_none() && container::hand_over(lines, &mut body);
+    let container = Container::create(shared, order, plan, body).await?;
     let folder = shared
         .build(&order.sid)
         .job(order.job.id.as_str(), order.attempt)
@@ -164,9 +168,11 @@ async fn prepare<'a>(
         },
         folder: Arc::new(folder),
     };
-    transfer::equip(&inside, lines, token, workspace)
-        .await
-        .map_err(not_copied)?;
+    if !has_all {
+        transfer::equip(&inside, lines, token, workspace)
+            .await
+            .map_err(not_copied)?;
+    }
     blobs::restore(order, dir, &inside, ports).await?;
     if let Some(wanted) = &order.job.work_dir {
         match transfer::look(docker, &container.id, &container::work_dir(dir)).await? {

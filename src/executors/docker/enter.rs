@@ -31,7 +31,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::domain::{JobId, Sid};
 
-use super::container::{BUILD_LABEL, JOB_LABEL};
+use super::container::{self, BUILD_LABEL, JOB_LABEL};
 use super::transfer::said;
 use super::{Engine, base, remove};
 
@@ -41,7 +41,8 @@ const KEPT: &str = "monkeyci-kept-";
 const SHELL_LABEL: &str = "dev.monkeyci-tui.shell-of";
 
 /// The best shell there is, of those that images have.
-const SHELL: &str = "if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh";
+const SHELL: &str = "unset $(env 2>/dev/null | sed -n 's/^\\(MONKEYCI_TUI_LINE_[0-9]*\\)=.*/\\1/p' 2>/dev/null); \
+                     if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh";
 
 /// Whether a container of that name stays after a failure, and after this program.
 pub(super) fn is_kept(name: &str) -> bool {
@@ -257,7 +258,8 @@ impl Engine {
             .inspect_container(id, None::<InspectContainerOptions>)
             .await?;
         let config = seen.config.unwrap_or_default();
-        let env = config.env.unwrap_or_default();
+        let mut env = config.env.unwrap_or_default();
+        container::without_lines(&mut env);
         let named = env
             .iter()
             .find_map(|variable| variable.strip_prefix("MONKEYCI_WORK_DIR="));

@@ -67,6 +67,16 @@ impl Workspace {
     }
 }
 
+impl Workspace {
+    /// All of it, from its beginning.
+    pub(super) fn into_reader(self) -> BlobReader {
+        match self {
+            Self::Small(packed) => Box::pin(io::Cursor::new(packed)),
+            Self::Large(packed) => packed,
+        }
+    }
+}
+
 /// Puts into a container what its job needs: the folders, its lines, its key to the script API, and the
 /// workspace, unless its image has that. The error is the end of a sentence.
 pub(super) async fn equip(

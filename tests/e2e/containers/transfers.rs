@@ -153,3 +153,38 @@ fn a_large_workspace_is_copied_once_and_shared_by_the_jobs_of_an_image() {
     assert_eq!(images_of(&project), Vec::<String>::new());
     assert!(containers_of(&project).is_empty());
 }
+
+#[test]
+fn many_jobs_of_an_image_share_a_small_workspace_and_get_their_lines_as_they_are() {
+    let test = "many_jobs_of_an_image_share_a_small_workspace_and_get_their_lines_as_they_are";
+    if !engine_is_here(test) {
+        return;
+    }
+    let script = r#"[
+      "cat file; echo \"it's $((1 + 1)) `echo x` \\\\ %s é\"",
+      "",
+      "for i in 1 2\ndo echo $i\ndone",
+      "env | grep -c TUI_LINE; ls $MONKEYCI_SCRIPT_DIR | wc -l; ls; echo own >own"
+    ]"#
+    .replace('\n', " ");
+    let all: Vec<(String, String)> = (0..6)
+        .map(|at| {
+            let image = if at % 2 == 0 { "IMAGE" } else { "USERS" };
+            let properties = format!(r#"image: "{image}", script: {script}"#);
+            (format!("j{at}"), properties)
+        })
+        .chain((0..6).map(|at| {
+            let properties = r#"image: "BARE", container/entrypoint: [/echo, it runs]"#;
+            (format!("b{at}"), properties.to_owned())
+        }))
+        .collect();
+    let all: Vec<(&str, &str)> = all.iter().map(|(id, it)| (&**id, &**it)).collect();
+    let project = jobs(&all).file("file", "of the checkout\n");
+    build(&project, &["-j", "3"]).exits(0);
+    for at in 0..6 {
+        let wanted = "of the checkout\nit's 2 x \\ %s é\n1\n2\n0\n4\nfile\n";
+        assert_eq!(log(&project, &format!("j{at}")), wanted, "j{at}");
+        assert_eq!(log(&project, &format!("b{at}")), "it runs\n");
+    }
+    assert!(images_of(&project).is_empty());
+}
