@@ -249,6 +249,10 @@ pub struct RunArgs {
     #[arg(long = "env", value_name = "NAME")]
     pub env: Vec<String>,
 
+    /// Let mounts of jobs lead into this folder too, besides the checkout.
+    #[arg(long = "allow-mount", value_name = "DIR")]
+    pub allow_mounts: Vec<PathBuf>,
+
     /// How many jobs may run at once (default: one a core).
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub parallel: Option<u16>,

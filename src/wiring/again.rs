@@ -32,6 +32,7 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         secrets_file,
         deny,
         env,
+        allow_mounts,
         parallel,
         unblock,
         wait_blocked,
@@ -83,6 +84,7 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         .options("--secrets-file", secrets_file.iter().map(path))
         .options("--deny", deny)
         .options("--env", env)
+        .options("--allow-mount", allow_mounts.iter().map(path))
         .options("-j", parallel.map(|count| count.to_string()))
         .options("--unblock", unblock)
         .options(
@@ -160,7 +162,7 @@ mod tests {
     fn all_options_come_back_without_values_of_parameters() {
         let line = "-d /some/where --executor host --pull never --runner clj --branch main --lib-version 0.26.1 \
                     --job a --job b --param word --params-file p.env --secret npm=NPM \
-                    --secrets-file s.env --deny params:read --env HOME -j 3 --unblock all \
+                    --secrets-file s.env --deny params:read --env HOME --allow-mount /srv/data -j 3 --unblock all \
                     --timeout 90s --wait-blocked --strict --no-clean --keep-failed";
         let typed = request(line);
         assert_eq!(command_line(&typed), format!("monkeyci-tui build {line}"));

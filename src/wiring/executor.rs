@@ -80,6 +80,7 @@ impl Choice {
                         PullChoice::Never => Pull::Never,
                     },
                     checkout: checkout.to_owned(),
+                    mountable: run.allow_mounts.clone(),
                     env: named_variables(run),
                 };
                 let owners = owners(home);

@@ -38,6 +38,8 @@ pub(super) struct Surroundings<'a> {
     /// The folder that is built; mounts lead nowhere else. `None` where the engine sees other
     /// files than we do.
     pub(super) checkout: Option<&'a Path>,
+    /// Other folders that mounts may lead into.
+    pub(super) mountable: &'a [PathBuf],
     /// The engine's processors, if it tells.
     pub(super) cpus: Option<i64>,
     /// Who removes what is left; `None` for what is to be kept.
@@ -288,8 +290,11 @@ fn binds(order: &JobOrder, around: &Surroundings<'_>) -> Result<Vec<String>, Str
         let checkout = around
             .checkout
             .ok_or("mounts: the engine runs on another machine")?;
-        let real = real_path(checkout, from)
-            .ok_or_else(|| format!("mounts: {from} is not inside the checkout"))?;
+        let real = real_path(checkout, around.mountable, from).ok_or_else(|| {
+            format!(
+                "mounts: {from} is not inside the checkout, nor in a folder that --allow-mount names"
+            )
+        })?;
         let real = real.to_string_lossy().into_owned();
         if !to.starts_with('/') || [&real, to].iter().any(|path| path.contains(':')) {
             return Err(format!("mounts: {from} cannot be mounted at {to}"));
@@ -302,11 +307,15 @@ fn binds(order: &JobOrder, around: &Surroundings<'_>) -> Result<Vec<String>, Str
     Ok(binds)
 }
 
-/// Where a path really leads, if that is inside the checkout.
-fn real_path(checkout: &Path, path: &str) -> Option<PathBuf> {
+/// Where a path really leads, if that is inside the checkout or one of the other folders.
+fn real_path(checkout: &Path, others: &[PathBuf], path: &str) -> Option<PathBuf> {
     let checkout = checkout.canonicalize().ok()?;
     let real = checkout.join(path).canonicalize().ok()?;
-    real.starts_with(&checkout).then_some(real)
+    let others = others.iter().filter_map(|other| other.canonicalize().ok());
+    std::iter::once(checkout)
+        .chain(others)
+        .any(|folder| real.starts_with(folder))
+        .then_some(real)
 }
 
 /// How the names of variables begin that hold lines of a script.

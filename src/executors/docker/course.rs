@@ -71,6 +71,7 @@ async fn perform(
     let (_, publish) = engine.published();
     let around = Surroundings {
         checkout: engine.is_local().then_some(&*shared.options.checkout),
+        mountable: &shared.options.mountable,
         cpus: engine.cpus,
         owner: (!shared.options.keep).then_some(&*shared.owner.id),
         publish: &publish,

@@ -82,8 +82,10 @@ pub struct DockerOptions {
     pub keep_failed: bool,
     /// When images are pulled.
     pub pull: Pull,
-    /// The folder that is built: mounts lead nowhere else.
+    /// The folder that is built: mounts lead into it, and nowhere else …
     pub checkout: PathBuf,
+    /// … but into these (`--allow-mount`).
+    pub mountable: Vec<PathBuf>,
     /// Variables that every job has, unless it says otherwise.
     pub env: Vec<(String, String)>,
 }

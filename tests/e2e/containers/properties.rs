@@ -69,6 +69,27 @@ fn every_property_does_what_it_is_for() {
 }
 
 #[test]
+fn mounts_lead_out_of_the_checkout_only_where_the_user_says_so() {
+    if !engine_is_here("mounts_lead_out_of_the_checkout_only_where_the_user_says_so") {
+        return;
+    }
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("file"), "from elsewhere\n").unwrap();
+    let at = other.path().display().to_string();
+    let properties = format!(
+        r#"image: "IMAGE", container/mounts: [["{at}", /there]], script: ["cat /there/file"]"#
+    );
+    let project = jobs(&[("job", &properties)]);
+    build(&project, &[]).exits(1);
+    let (status, result) = &ends(&project)["job"];
+    assert_eq!(status, "error");
+    let said = result["message"].as_str().unwrap();
+    assert!(said.contains("--allow-mount"), "{said}");
+    build(&project, &["--allow-mount", &at]).exits(0);
+    assert_eq!(log(&project, "job"), "from elsewhere\n");
+}
+
+#[test]
 fn what_cannot_be_is_named_and_the_others_go_on() {
     if !engine_is_here("what_cannot_be_is_named_and_the_others_go_on") {
         return;
