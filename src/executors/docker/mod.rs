@@ -110,8 +110,11 @@ impl Engine {
         let mut reasons = Vec::new();
         for candidate in engines::candidates(env)? {
             let what = format!("{} ({})", candidate.address, candidate.why);
-            match tokio::time::timeout(connect::patience(&candidate.address), Self::ask(&candidate))
-                .await
+            match tokio::time::timeout(
+                connect::patience(&candidate.address),
+                Self::ask_well(&candidate),
+            )
+            .await
             {
                 Ok(Ok(engine)) => return Ok(engine),
                 Ok(Err(reason)) => reasons.push(format!("{what}: {reason}")),
@@ -122,6 +125,19 @@ impl Engine {
             "no container engine answers: {}",
             reasons.join("; ")
         ))
+    }
+
+    /// Asks again where the connection had ended before it was used: what was said about that is lost
+    /// then, and the next one says it.
+    async fn ask_well(candidate: &engines::Candidate) -> Result<Self, String> {
+        const UNUSED: &str = "connection was not ready";
+        for _ in 0..3 {
+            match Self::ask(candidate).await {
+                Err(reason) if reason.contains(UNUSED) => {}
+                answer => return answer,
+            }
+        }
+        Self::ask(candidate).await
     }
 
     async fn ask(candidate: &engines::Candidate) -> Result<Self, String> {
