@@ -147,6 +147,8 @@
     :get-result {:name "x" :max-size 101} ":get-result: the argument :max-size has to be an integer, at least 1, at most 100, not 101"
     :get-result {:name "x" :max-size "5"} ":get-result: the argument :max-size has to be an integer, at least 1, at most 100, not \"5\""
     :get-result {:name "x" :deep 1} ":get-result: the argument :deep has to be true or false or nil, not 1"
+    :get-result "x" ":get-result takes a map of arguments, of :name, :monkeyci-job, :of, :max-size, :deep; given was \"x\""
+    :get-result [:name "x"] ":get-result takes a map of arguments, of :name, :monkeyci-job, :of, :max-size, :deep; given was [:name \"x\"]"
     :put-result {:name "x"} ":put-result needs the argument :body (What to store): anything"
     :post-events {:body []} ":post-events: the argument :body has to be a list, at least 1 of them, not []"
     :post-events {:body [{:type :a/b} {:time 1}]} ":post-events: the argument :body lacks 1.type, a string"

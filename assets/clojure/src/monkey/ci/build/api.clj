@@ -379,6 +379,17 @@
             (assoc-in [:headers "content-type"] type)))
       req)))
 
+(defn- check-map
+  "The arguments, if they are a map: that is how the document names them."
+  [op arguments params]
+  (if (or (nil? params) (map? params))
+    params
+    (wrong op nil
+           (str op " takes a map of arguments"
+                (when (seq arguments) (str ", of " (str/join ", " (map :key arguments))))
+                "; given was " (shown params))
+           {})))
+
 (defn request-for
   "The request that calls an operation with these arguments: `{:method :path :query :headers :body}`.
   Sends nothing. Throws when there is no such operation or an argument is wrong."
@@ -386,6 +397,7 @@
   ([ctx op params]
    (let [{:keys [id method path arguments]} (operation-named ctx op)
          document (document ctx)
+         params   (check-map id arguments params)
          body     (first (filter #(= :body (:in %)) arguments))
          given    (named-arguments arguments params)
          content  (when (and body (not-any? #(= :content-type (:key %)) arguments))
