@@ -21,6 +21,15 @@ fn lines(wanted: &str) -> impl Fn(&vt100::Screen) -> bool {
     }
 }
 
+/// Whether the shell waits for a line: what is typed before may be thrown away.
+fn prompts(screen: &vt100::Screen) -> bool {
+    let contents = screen.contents();
+    let shown: Vec<&str> = contents.lines().map(str::trim_end).collect();
+    let above_footer = shown.split_last().map_or(&[][..], |(_, above)| above);
+    let last = above_footer.iter().rev().find(|line| !line.is_empty());
+    last.is_some_and(|line| line.ends_with('#'))
+}
+
 /// The containers of a project's builds that are there, by name.
 fn names_of(project: &Project) -> Vec<String> {
     let ids = containers_of(project);
@@ -57,39 +66,55 @@ fn a_failed_job_is_entered_again_and_again_and_vi_and_top_work_in_it() {
     screen.until("FAILED").keys("s").until("shell in fails");
     screen
         .until("/home/monkeyci/sub #")
+        .when("the shell prompts", prompts)
         .keys("cat made; echo $GREETING; tty\r")
         .when("the lines are shown", lines("one\nhello\n/dev/pts/0"));
     screen
+        .when("the shell prompts", prompts)
         .keys("stty size\r")
         .when("the lines are shown", lines("25 100"));
-    screen.keys("vi made\r").until("- made 1/1 100%");
+    screen
+        .when("the shell prompts", prompts)
+        .keys("vi made\r")
+        .until("- made 1/1 100%");
     // The editor takes keys that follow Esc at once for one key.
     screen.keys("Go").until("I made");
     screen.keys("two").until("two");
     screen.keys("\x1b").until("- made [Modified] 2/2");
     screen.keys(":wq\r").until("/home/monkeyci/sub #");
     screen
+        .when("the shell prompts", prompts)
         .keys("clear; cat made\r")
         .when("the lines are shown", lines("one\ntwo"));
-    screen.keys("top\r").until("PID  PPID").keys("q");
+    screen
+        .when("the shell prompts", prompts)
+        .keys("top\r")
+        .until("PID  PPID")
+        .keys("q");
     // What runs is interrupted, and not this program.
     screen
+        .when("the shell prompts", prompts)
         .keys("clear; echo waits; sleep 1000\r")
         .when("the lines are shown", lines("waits"));
     screen
         .keys("\x03")
+        .when("the shell prompts", prompts)
         .keys("echo $((40 + 2))\r")
         .when("the lines are shown", lines("42"));
-    screen.keys("clear; until stty size | grep '31 120'; do sleep 0.1; done\r");
+    screen
+        .when("the shell prompts", prompts)
+        .keys("clear; until stty size | grep '31 120'; do sleep 0.1; done\r");
     screen
         .resize(120, 36)
         .when("the lines are shown", lines("31 120"));
     screen
+        .when("the shell prompts", prompts)
         .keys("exit 7\r")
         .until("the shell has ended with exit status 7");
     // It is as it was left.
     screen.keys("s").until("shell in fails");
     screen
+        .when("the shell prompts", prompts)
         .keys("clear; cat made\r")
         .when("the lines are shown", lines("one\ntwo"));
     screen.keys("\x1d").until_gone("shell in fails");
