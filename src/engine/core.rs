@@ -13,13 +13,17 @@
 //! The script decides what runs (events.md §7); the core answers its
 //! `container/job-queued` with the events of containers.md §2, limits how many jobs run at
 //! once, approves what was approved ahead, and closes what the script left open.
+//!
+//! `core/time.rs` has what happens when nothing happens, `core/verdict.rs` how a build ends.
+
+mod time;
+mod verdict;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::Duration;
 
 use crate::domain::{
-    BlobKind, Build, BuildStatus, Event, EventKind, Job, JobId, JobState, JobStatus, Millis, Phase,
-    Sid, Src, TuiEvent,
+    BlobKind, Build, BuildStatus, Event, EventKind, Job, JobId, JobStatus, Millis, Phase, Sid, Src,
+    TuiEvent,
 };
 use crate::edn::{Map, Value};
 use crate::ports::{Control, JobOutcome, JobReport};
@@ -194,18 +198,6 @@ impl Core {
         std::mem::take(&mut self.out)
     }
 
-    /// When [`Input::Tick`] is due, if nothing else happens before.
-    pub fn deadline(&self) -> Option<Millis> {
-        if self.over {
-            return None;
-        }
-        self.deadlines()
-            .into_iter()
-            .flatten()
-            .map(|(at, _)| at)
-            .min()
-    }
-
     // ------------------------------------------------------------ the life of the build
 
     fn prepared(&mut self, now: Millis) {
@@ -283,62 +275,6 @@ impl Core {
             any_job_queued: self.any_job_queued,
             stopped: self.stop,
         }));
-    }
-
-    /// How the build ends. The child's exit status is the truth (script-api.md §10), but for
-    /// what the child cannot know: that it was stopped, or that we failed.
-    fn verdict(&self, closings: &[(JobId, Closing)]) -> (BuildStatus, Option<String>) {
-        let said = self.build.message.clone();
-        if let Some(reason) = self.stop {
-            let why = match reason {
-                StopReason::Blocked => Some(self.say_stuck()),
-                StopReason::Canceled => Some("canceled".to_owned()),
-                StopReason::Terminated => Some("canceled: the program was asked to end".to_owned()),
-                StopReason::Interrupted => Some("canceled with Ctrl-c".to_owned()),
-                StopReason::Stalled
-                | StopReason::TimedOut
-                | StopReason::Broken
-                | StopReason::Refused => None,
-            };
-            let failed = self.build.jobs().iter().any(|job| job.status.is_failed());
-            let status = match reason {
-                // Nobody has stopped it, and it would not have gone well with the approval either.
-                StopReason::Blocked if failed => BuildStatus::Error,
-                _ => reason.status(),
-            };
-            return (status, why.or_else(|| self.failure.clone()));
-        }
-        if let Some(failure) = &self.failure {
-            return (BuildStatus::Error, Some(failure.clone()));
-        }
-        if self.build.canceled {
-            return (BuildStatus::Canceled, Some("canceled".to_owned()));
-        }
-        let Some(exit) = &self.exit else {
-            return (BuildStatus::Error, said);
-        };
-        let left = closings.iter().any(|(_, closing)| closing.spoils());
-        match exit.code {
-            Some(0) if left => (
-                BuildStatus::Error,
-                Some("the script ended while jobs were at work".to_owned()),
-            ),
-            Some(0) => (BuildStatus::Success, said),
-            code => {
-                let how = match (code, exit.signal) {
-                    (Some(code), _) => format!("the script ended with exit status {code}"),
-                    (None, Some(signal)) => format!("the script was ended by signal {signal}"),
-                    (None, None) => "the script ended".to_owned(),
-                };
-                let failed = (self.build.jobs().iter()).any(|job| job.status.is_failed());
-                let message = said.or_else(|| match (failed, exit.last_words.is_empty()) {
-                    (true, _) => None,
-                    (false, true) => Some(how),
-                    (false, false) => Some(format!("{how}: {}", exit.last_words)),
-                });
-                (BuildStatus::Error, message)
-            }
-        }
     }
 
     // ------------------------------------------------------------ the script
@@ -688,111 +624,6 @@ impl Core {
         }
     }
 
-    // ------------------------------------------------------------ time
-
-    fn mind_the_time(&mut self, now: Millis) {
-        self.stuck_since = if self.is_stuck() {
-            self.stuck_since.or(Some(now))
-        } else {
-            None
-        };
-        for (at, due) in self.deadlines().into_iter().flatten() {
-            if at > now {
-                continue;
-            }
-            match due {
-                Due::Stop(reason, why) => {
-                    if self.stop.is_none() {
-                        self.failure = why;
-                        self.stop(now, reason);
-                    }
-                }
-                Due::TerminateChild => self.terminate_child(),
-                Due::KillChild => self.kill_child(),
-            }
-        }
-    }
-
-    fn deadlines(&self) -> [Option<(Millis, Due)>; 5] {
-        let later = |from: Option<Millis>, wait: Duration| {
-            from.map(|at| at.saturating_add(wait.as_millis().try_into().unwrap_or(Millis::MAX)))
-        };
-        let runs = self.stop.is_none();
-        let timeout = self.limits.build.filter(|_| runs).and_then(|limit| {
-            let why = format!("the build took longer than {}", spell(limit));
-            later(self.started, limit).map(|at| (at, Due::Stop(StopReason::TimedOut, Some(why))))
-        });
-        let child_runs = self.child == Child::Runs && runs;
-        let start = (child_runs && !self.script_heard)
-            .then(|| later(self.child_started, self.limits.script_start))
-            .flatten()
-            .map(|at| {
-                let why = format!(
-                    "the script said nothing for {}: it was stopped",
-                    spell(self.limits.script_start)
-                );
-                (at, Due::Stop(StopReason::Stalled, Some(why)))
-            });
-        let silence = (child_runs && self.script_heard && self.is_silent())
-            .then(|| later(Some(self.last_word), self.limits.silence))
-            .flatten()
-            .map(|at| {
-                let why = format!(
-                    "no job is at work and the script said nothing for {}: it was stopped",
-                    spell(self.limits.silence)
-                );
-                (at, Due::Stop(StopReason::Stalled, Some(why)))
-            });
-        let stuck = later(self.stuck_since, self.limits.stuck)
-            .filter(|_| runs)
-            .map(|at| (at, Due::Stop(StopReason::Blocked, None)));
-        let grace = match self.child {
-            Child::Runs if !runs => {
-                later(self.stopping_since, self.limits.grace).map(|at| (at, Due::TerminateChild))
-            }
-            Child::Terminated => {
-                later(self.stopping_since, self.limits.grace * 2).map(|at| (at, Due::KillChild))
-            }
-            _ => None,
-        };
-        [timeout, start, silence, stuck, grace]
-    }
-
-    /// Nothing is at work and nothing waits for a user.
-    fn is_silent(&self) -> bool {
-        let is_quiet = |job: &JobState| job.phase != Phase::Blocked && !job.status.is_active();
-        // Asked after every message: the few that run are looked at before all the others.
-        let mut running = self.running.iter().filter_map(|id| self.build.job(id));
-        running.all(is_quiet) && self.build.jobs().iter().all(is_quiet)
-    }
-
-    /// Only blocked jobs are left, and nobody will approve them.
-    fn is_stuck(&self) -> bool {
-        self.approvals.cancel_when_stuck
-            && self.stop.is_none()
-            && self.child == Child::Runs
-            && self.waiting.is_empty()
-            && self.running.is_empty()
-            && self.blocked().next().is_some()
-            && self.build.jobs().iter().all(|job| !job.status.is_active())
-    }
-
-    fn say_stuck(&self) -> String {
-        let ids: Vec<String> = self
-            .build
-            .jobs()
-            .iter()
-            .filter(|job| job.job.blocked && job.queued_time.is_none())
-            .map(|job| job.id().to_string())
-            .collect();
-        let first = ids.first().map_or("ID", String::as_str);
-        format!(
-            "only blocked jobs are left ({}): approve ahead with --unblock {first} or --unblock all, \
-             or wait for approval with --wait-blocked",
-            ids.join(", ")
-        )
-    }
-
     // ------------------------------------------------------------ events
 
     fn warn(&mut self, now: Millis, job: Option<JobId>, message: String) {
@@ -829,13 +660,6 @@ enum Posted {
     Blocked(JobId),
     Skipped(JobId),
     Other,
-}
-
-/// What a deadline brings.
-enum Due {
-    Stop(StopReason, Option<String>),
-    TerminateChild,
-    KillChild,
 }
 
 /// What a script may say (security.md §3): its own state and that of its jobs, and that a
@@ -877,14 +701,4 @@ fn result_of(exit: Option<i64>, message: Option<&str>) -> Map {
         result.insert(Value::kw("message"), message.into());
     }
     result
-}
-
-/// A duration as people say it: `90 s`, `20 min`.
-fn spell(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0 => format!("{} ms", duration.as_millis()),
-        _ if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
-        _ => format!("{seconds} s"),
-    }
 }
