@@ -12,6 +12,7 @@ mod blobs;
 pub mod docker;
 mod fake;
 pub mod host;
+mod outcome;
 mod plan;
 
 pub use docker::{DockerExecutor, DockerOptions};

@@ -22,7 +22,7 @@ use bollard::query_parameters::{
 use tokio::sync::OnceCell;
 
 use crate::domain::Sid;
-use crate::ports::{BlobReader, JobOrder};
+use crate::ports::BlobReader;
 
 use super::container::{BUILD_LABEL, OWNER_LABEL, WORK};
 use super::leftovers::REMOVAL;
@@ -91,42 +91,40 @@ pub(super) fn can_hold(image: &ImageInspect) -> bool {
         .any(|volume| WORK.starts_with(volume.trim_end_matches('/')) || volume.starts_with(WORK))
 }
 
-/// The image with a build's workspace that jobs of an image begin with; made at its first use. The error
-/// is the end of a sentence.
-pub(super) async fn with_workspace(
-    shared: &Arc<Shared>,
-    order: &JobOrder,
-    image: &str,
-    platform: Option<&str>,
-    named_user: &str,
-    workspace: BlobReader,
-) -> Result<Base, String> {
-    let entry = shared.bases.entry(&order.sid, image);
-    let make = || make(shared, order, image, platform, named_user, workspace);
-    entry.made.get_or_try_init(make).await.cloned()
+/// What an image with a workspace is made of.
+pub(super) struct Recipe<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) sid: &'a Sid,
+    /// The image that jobs name.
+    pub(super) image: &'a str,
+    pub(super) platform: Option<&'a str>,
+    /// The user that the image names.
+    pub(super) user: &'a str,
 }
 
-async fn make(
-    shared: &Arc<Shared>,
-    order: &JobOrder,
-    image: &str,
-    platform: Option<&str>,
-    named_user: &str,
-    workspace: BlobReader,
-) -> Result<Base, String> {
-    let docker = &shared.engine.docker;
-    let container = Draft::create(shared, order, image, platform).await?;
-    let user = User::of(docker, &container.id, named_user).await;
-    transfer::copy_workspace(docker, &container.id, workspace, user).await?;
-    let options = CommitContainerOptionsBuilder::default()
-        .container(&container.id)
-        .comment("the workspace of a build")
-        // Nothing runs in it.
-        .pause(false)
-        .build();
-    let made = docker.commit_container(options, ContainerConfig::default());
-    let image = made.await.map_err(|error| said(&error))?.id;
-    Ok(Base { image, user })
+impl Recipe<'_> {
+    /// The image with the build's workspace; made at its first use. The error is the end of a sentence.
+    pub(super) async fn with(&self, workspace: BlobReader) -> Result<Base, String> {
+        let entry = self.shared.bases.entry(self.sid, self.image);
+        let make = || self.make(workspace);
+        entry.made.get_or_try_init(make).await.cloned()
+    }
+
+    async fn make(&self, workspace: BlobReader) -> Result<Base, String> {
+        let docker = &self.shared.engine.docker;
+        let container = Draft::create(self).await?;
+        let user = User::of(docker, &container.id, self.user).await;
+        transfer::copy_workspace(docker, &container.id, workspace, user).await?;
+        let options = CommitContainerOptionsBuilder::default()
+            .container(&container.id)
+            .comment("the workspace of a build")
+            // Nothing runs in it.
+            .pause(false)
+            .build();
+        let made = docker.commit_container(options, ContainerConfig::default());
+        let image = made.await.map_err(|error| said(&error))?.id;
+        Ok(Base { image, user })
+    }
 }
 
 /// The container that an image is made of. It goes away with this.
@@ -136,24 +134,20 @@ struct Draft {
 }
 
 impl Draft {
-    async fn create(
-        shared: &Arc<Shared>,
-        order: &JobOrder,
-        image: &str,
-        platform: Option<&str>,
-    ) -> Result<Self, String> {
+    async fn create(recipe: &Recipe<'_>) -> Result<Self, String> {
         let name = format!("monkeyci-workspace-{}", random_id());
         let options = CreateContainerOptionsBuilder::default().name(&name);
-        let options = match platform {
+        let options = match recipe.platform {
             Some(platform) => options.platform(platform),
             None => options,
         };
+        let shared = recipe.shared;
         let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
+            image: Some(recipe.image.to_owned()),
             // An image may have none, and an engine wants one.
             cmd: Some(vec!["true".to_owned()]),
             labels: Some(HashMap::from([
-                (BUILD_LABEL.to_owned(), order.sid.to_string()),
+                (BUILD_LABEL.to_owned(), recipe.sid.to_string()),
                 (OWNER_LABEL.to_owned(), shared.owner.id.clone()),
             ])),
             ..ContainerCreateBody::default()

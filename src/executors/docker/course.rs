@@ -1,6 +1,5 @@
 //! One job, from its order to its outcome.
 
-use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::domain::JobStatus;
 use crate::executors::blobs;
+use crate::executors::outcome::{canceled, error, success, unless_stopped};
 use crate::executors::plan::{self, Commands};
 use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, StopToken};
 
@@ -134,8 +134,14 @@ async fn prepare<'a>(
     let shares = |it: &mut Workspace| are_many || matches!(it, Workspace::Large(_));
     if may_share && let Some(workspace) = workspace.take_if(shares) {
         let packed = workspace.into_reader();
-        let made = base::with_workspace(shared, order, image, platform, &user, packed);
-        base = Some(made.await.map_err(not_copied)?);
+        let recipe = base::Recipe {
+            shared,
+            sid: &order.sid,
+            image,
+            platform,
+            user: &user,
+        };
+        base = Some(recipe.with(packed).await.map_err(not_copied)?);
     }
     if let Some(base) = &base {
         body.image = Some(base.image.clone());
@@ -577,43 +583,5 @@ async fn hear_rest(
 ) {
     while let Some(Ok(chunk)) = output.next().await {
         listener.hear(&chunk);
-    }
-}
-
-fn success() -> JobOutcome {
-    JobOutcome {
-        status: JobStatus::Success,
-        exit: Some(0),
-        message: None,
-    }
-}
-
-fn error(message: String) -> JobOutcome {
-    JobOutcome {
-        status: JobStatus::Error,
-        exit: None,
-        message: Some(message),
-    }
-}
-
-fn canceled(exit: Option<i64>) -> JobOutcome {
-    JobOutcome {
-        status: JobStatus::Canceled,
-        exit,
-        message: None,
-    }
-}
-
-/// Waits for something, unless the job is to stop.
-async fn unless_stopped<T>(
-    stop: &StopToken,
-    work: impl Future<Output = T>,
-) -> Result<T, JobOutcome> {
-    tokio::select! {
-        // A stop counts also when the work is done by now.
-        biased;
-        () = stop.stop.cancelled() => Err(canceled(None)),
-        () = stop.kill.cancelled() => Err(canceled(None)),
-        done = work => Ok(done),
     }
 }

@@ -1,7 +1,6 @@
 //! One job, from its order to its outcome.
 
 use std::ffi::OsString;
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::process::Command;
@@ -16,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::domain::JobStatus;
 use crate::executors::blobs;
+use crate::executors::outcome::{canceled, error, unless_stopped};
 use crate::executors::plan::{self, Commands};
 use crate::ports::{JobOrder, JobOutcome, JobPorts, JobReport, LogStream, StopToken};
 use crate::process::{Signal, pump};
@@ -126,36 +126,6 @@ async fn perform(
         blobs::save(&order, &work_dir, &folder, &*ports, outcome),
     )
     .await
-}
-
-fn error(message: String) -> JobOutcome {
-    JobOutcome {
-        status: JobStatus::Error,
-        exit: None,
-        message: Some(message),
-    }
-}
-
-fn canceled(exit: Option<i64>) -> JobOutcome {
-    JobOutcome {
-        status: JobStatus::Canceled,
-        exit,
-        message: None,
-    }
-}
-
-/// Waits for something, unless the job is to stop.
-async fn unless_stopped<T>(
-    stop: &StopToken,
-    work: impl Future<Output = T>,
-) -> Result<T, JobOutcome> {
-    tokio::select! {
-        // A stop counts also when the work is done by now.
-        biased;
-        () = stop.stop.cancelled() => Err(canceled(None)),
-        () = stop.kill.cancelled() => Err(canceled(None)),
-        done = work => Ok(done),
-    }
 }
 
 /// Nearly every job names an image, so that alone is a line in the log and no warning.
