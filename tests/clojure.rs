@@ -1,6 +1,8 @@
 //! The unit tests of the script library in `assets/clojure`, which are Clojure themselves.
 
-use std::io::Write;
+#[path = "shared/counted.rs"]
+mod counted;
+
 use std::process::Command;
 
 #[test]
@@ -12,7 +14,12 @@ fn the_librarys_own_tests_pass() {
         .output();
     let ran = match ran {
         Ok(ran) => ran,
-        Err(error) => return not_run(&format!("there is no clojure here: {error}")),
+        Err(error) => {
+            return counted::not_run(
+                "the tests of the Clojure library",
+                &format!("there is no clojure here: {error}"),
+            );
+        }
     };
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(
@@ -20,16 +27,4 @@ fn the_librarys_own_tests_pass() {
         "{said}\n{}",
         String::from_utf8_lossy(&ran.stderr)
     );
-}
-
-fn not_run(why: &str) {
-    let line = format!("not run: the tests of the Clojure library: {why}\n");
-    print!("{line}");
-    if let Some(file) = std::env::var_os("MONKEYCI_TUI_NOT_RUN") {
-        let noted = std::fs::OpenOptions::new()
-            .append(true)
-            .open(file)
-            .and_then(|mut file| file.write_all(line.as_bytes()));
-        noted.expect("what is not run has to be counted");
-    }
 }

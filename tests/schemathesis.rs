@@ -7,6 +7,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed its test")]
 
+#[path = "shared/counted.rs"]
+mod counted;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
@@ -46,18 +49,6 @@ fn schemathesis() -> Option<PathBuf> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("target/schemathesis/bin/schemathesis");
     let named = std::env::var_os("SCHEMATHESIS").map(PathBuf::from);
     named.or_else(|| installed.exists().then_some(installed))
-}
-
-fn not_run(why: &str) {
-    let line = format!("not run: schemathesis: {why}\n");
-    print!("{line}");
-    if let Some(file) = std::env::var_os("MONKEYCI_TUI_NOT_RUN") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file);
-        std::io::Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
-    }
 }
 
 async fn ask(
@@ -114,7 +105,8 @@ async fn ask(
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_answers_strangers_as_it_is_described() {
     let Some(program) = schemathesis() else {
-        return not_run(
+        return counted::not_run(
+            "schemathesis",
             "it is not installed; tests/run installs it where python3 has venv and pip",
         );
     };

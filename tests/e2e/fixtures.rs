@@ -8,7 +8,8 @@ use std::process::Command;
 use monkeyci_tui::{edn, wire};
 use serde_json::Value;
 
-use crate::harness::{Project, Ran, Running, json_lines, not_run};
+use crate::counted::not_run;
+use crate::harness::{Project, Ran, Running, json_lines};
 use crate::hosts::clojure_is_here;
 
 #[test]

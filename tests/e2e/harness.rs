@@ -380,24 +380,3 @@ pub fn at_work_in(folder: &Path) -> Vec<PathBuf> {
 pub fn wait_for_file(file: &Path) {
     eventually(&format!("{} is there", file.display()), || file.exists());
 }
-
-/// Says that a test could not be run here, and why; the check of this repository counts it.
-pub fn not_run(name: &str, why: &str) {
-    note(&format!("not run: {name}: {why}\n"));
-}
-
-/// Says that something stood in for what users have; counted, too.
-pub fn stand_in(name: &str, what: &str) {
-    note(&format!("stand-in: {name}: {what}\n"));
-}
-
-fn note(line: &str) {
-    print!("{line}");
-    if let Some(file) = std::env::var_os("MONKEYCI_TUI_NOT_RUN") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file);
-        std::io::Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
-    }
-}

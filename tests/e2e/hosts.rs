@@ -8,9 +8,8 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::harness::{
-    Project, Running, eventually, family, not_run, runs_somewhere, stand_in, wait_for_file,
-};
+use crate::counted::{not_run, stand_in};
+use crate::harness::{Project, Running, eventually, family, runs_somewhere, wait_for_file};
 
 /// Debian's Clojure and a Java, or a word about it for the summary.
 pub fn clojure_is_here(test: &str) -> bool {

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Project, Ran, Running, json_lines, not_run};
+use crate::counted::not_run;
+use crate::harness::{Project, Ran, Running, json_lines};
 use crate::screen::{Screen, find};
 
 /// What a script file may take to be refused, on a slow machine and unoptimized.

@@ -10,6 +10,8 @@ mod access;
 mod builds;
 mod commands;
 mod containers;
+#[path = "../shared/counted.rs"]
+mod counted;
 mod faults;
 mod fixtures;
 mod harness;

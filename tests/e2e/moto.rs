@@ -6,6 +6,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::counted;
+
 /// Runs the server, and ends it when nobody holds the other end of stdin any more: also when a
 /// test is killed.
 const SCRIPT: &str = r#"
@@ -33,7 +35,10 @@ impl Moto {
         let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/moto/bin/moto_server");
         let named = std::env::var_os("MOTO_SERVER").map(PathBuf::from);
         let Some(program) = named.or_else(|| installed.exists().then_some(installed)) else {
-            not_run(test);
+            counted::not_run(
+                test,
+                "moto is not installed; tests/run installs it where python3 has venv and pip",
+            );
             return None;
         };
         let mut child = Command::new("sh")
@@ -105,20 +110,5 @@ impl Moto {
 impl Drop for Moto {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-fn not_run(test: &str) {
-    let line = format!(
-        "not run: {test}: moto is not installed; tests/run installs it where python3 has venv and \
-         pip\n"
-    );
-    print!("{line}");
-    if let Some(file) = std::env::var_os("MONKEYCI_TUI_NOT_RUN") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file);
-        Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
     }
 }

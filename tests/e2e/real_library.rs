@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Project, Ran, Running, at_work_in, json_lines, stand_in, wait_for_file};
+use crate::counted::stand_in;
+use crate::harness::{Project, Ran, Running, at_work_in, json_lines, wait_for_file};
 use crate::hosts::{clojure_is_here, with_stand_in};
 
 /// The official tool: what it fetches by this version is the stand-in.

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::harness::{Project, Ran, Running, stand_in};
+use crate::counted::stand_in;
+use crate::harness::{Project, Ran, Running};
 use crate::hosts::{clojure_is_here, status, with_stand_in};
 
 const PAGE: &str = include_str!("../../assets/docs/testing.md");

@@ -23,9 +23,10 @@ use monkeyci_tui::edn::{self, Value};
 use monkeyci_tui::ports::{JobOutcome, JobReport};
 use monkeyci_tui::script_api::Scope;
 
+use crate::counted::not_run;
 use crate::differences::{ANSWERS, EVENTS};
 use crate::recording::{self, Exchange, Recording};
-use crate::rig::{Rig, Setup, clojure, not_run};
+use crate::rig::{Rig, Setup, clojure};
 use crate::wire::{Answer, Heard, Transport, Wire, jdk, not_plain_edn, text, word};
 
 /// Statuses that the library takes for success; anything else throws (script-api.md §2).

@@ -10,6 +10,8 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed its test")]
 
 mod conformance;
+#[path = "../shared/counted.rs"]
+mod counted;
 mod differences;
 mod document;
 mod hostile;

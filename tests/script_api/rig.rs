@@ -37,19 +37,6 @@ pub fn soon<T>(what: &str, work: impl Future<Output = T>) -> impl Future<Output 
     }
 }
 
-/// Says that a test could not be run here, and why; the check of this repository counts it.
-pub fn not_run(name: &str, why: &str) {
-    let line = format!("not run: {name}: {why}\n");
-    print!("{line}");
-    if let Some(file) = std::env::var_os("MONKEYCI_TUI_NOT_RUN") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file);
-        std::io::Write::write_all(&mut file.unwrap(), line.as_bytes()).unwrap();
-    }
-}
-
 /// A clock that stood at some time when it was made.
 #[derive(Debug)]
 struct ClockFrom(Millis, Instant);

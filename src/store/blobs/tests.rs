@@ -12,6 +12,8 @@ use tokio::io::AsyncWriteExt;
 use super::*;
 use crate::domain::Sid;
 
+#[path = "../../../tests/shared/counted.rs"]
+mod counted;
 #[path = "../../../tests/e2e/moto.rs"]
 mod moto;
 

@@ -13,7 +13,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::relay::{Relay, To};
 use super::*;
-use crate::harness::{family, runs_somewhere, stand_in};
+use crate::counted::stand_in;
+use crate::harness::{family, runs_somewhere};
 
 const SOCKET: &str = "/var/run/docker.sock";
 

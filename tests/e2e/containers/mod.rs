@@ -29,7 +29,8 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Project, Ran, Running, eventually, not_run};
+use crate::counted::not_run;
+use crate::harness::{Project, Ran, Running, eventually};
 
 /// A shell and its tools.
 const IMAGE: &str = "monkeyci-test:busybox";

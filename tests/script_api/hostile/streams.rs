@@ -71,7 +71,7 @@ async fn post(rig: &Rig, transport: Transport, numbers: std::ops::RangeInclusive
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_streams_of_which_half_are_never_read() {
     if open_files() < 4_200 {
-        crate::rig::not_run(
+        crate::counted::not_run(
             "a_thousand_streams_of_which_half_are_never_read",
             "too few files may be open here (ulimit -n)",
         );
