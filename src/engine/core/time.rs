@@ -16,7 +16,7 @@ enum Due {
 }
 
 impl Core {
-    /// When [`Input::Tick`] is due, if nothing else happens before.
+    /// When [`Input::Tick`](crate::engine::orders::Input::Tick) is due, if nothing else happens before.
     pub fn deadline(&self) -> Option<Millis> {
         if self.over {
             return None;
