@@ -2,13 +2,18 @@
 //! when that fails (containers.md §5). The same for every executor.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use crate::domain::{BlobKind, JobStatus};
-use crate::ports::{BlobKey, JobOrder, JobOutcome, JobPorts, JobReport, Transfer};
+use crate::ports::{BlobKey, JobOrder, JobOutcome, JobPorts, JobReport, StopToken, Transfer};
 
+use super::outcome::canceled;
 use super::plan;
+
+/// How long a job that was stopped may save what it has made.
+const LAST_SAVES: Duration = Duration::from_secs(30);
 
 /// Why something was not stored.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,9 +97,40 @@ pub(super) async fn restore(
     Ok(())
 }
 
-/// Saves in order, all that can be saved. An artifact that cannot be fails a job that was
-/// successful; a failed job may well not have come as far as making it.
+/// Saves what a job has made, also when it has failed or was stopped: once stopped, before or
+/// meanwhile, it has half a minute for that, and none when it is to be killed.
 pub(super) async fn save(
+    order: &JobOrder,
+    work_dir: &Path,
+    place: &dyn Place,
+    ports: &dyn JobPorts,
+    outcome: JobOutcome,
+    stop: &StopToken,
+) -> JobOutcome {
+    let exit = outcome.exit;
+    let patience = async {
+        stop.stop.cancelled().await;
+        tokio::time::sleep(LAST_SAVES).await;
+    };
+    let why = tokio::select! {
+        // A stop counts also when the work is done by now.
+        biased;
+        () = stop.kill.cancelled() => "the job was to end at once".to_owned(),
+        saved = save_all(order, work_dir, place, ports, outcome) => {
+            return if stop.stop.is_cancelled() { canceled(exit) } else { saved };
+        }
+        () = patience => format!("the job was stopped, and it took more than {}", plan::duration(LAST_SAVES)),
+    };
+    if !order.save.is_empty() {
+        ports.report(JobReport::Warning(format!("not all of it is saved: {why}")));
+    }
+    canceled(exit)
+}
+
+/// Saves in order, all that can be saved. An artifact that cannot be fails a job that was
+/// successful; a failed job may well not have come as far as making it, and of one that was stopped
+/// that is expected.
+async fn save_all(
     order: &JobOrder,
     work_dir: &Path,
     place: &dyn Place,
@@ -119,6 +155,7 @@ pub(super) async fn save(
                 });
                 continue;
             }
+            Err(NotSaved::Missing) if outcome.status == JobStatus::Canceled => continue,
             Err(NotSaved::Missing) => format!("{name}: nothing at path {}", transfer.path),
             Err(NotSaved::Failed(reason)) => format!("{name} cannot be saved: {reason}"),
         };

@@ -96,11 +96,7 @@ async fn perform(
         id: &container.id,
     };
     let outcome = running.run(&mark).await?;
-    if outcome.status == JobStatus::Canceled {
-        return Err(outcome);
-    }
-    let saving = blobs::save(order, &dir, &inside, ports, outcome);
-    let outcome = unless_stopped(stop, saving).await?;
+    let outcome = blobs::save(order, &dir, &inside, ports, outcome, stop).await;
     if outcome.status.is_failed() {
         container.keep_if_asked(ports).await;
     }

@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::{AttachContainerResults, LogOutput};
@@ -43,6 +44,17 @@ const SHELL_LABEL: &str = "dev.monkeyci-tui.shell-of";
 /// The best shell there is, of those that images have.
 const SHELL: &str = "unset $(env 2>/dev/null | sed -n 's/^\\(MONKEYCI_TUI_LINE_[0-9]*\\)=.*/\\1/p' 2>/dev/null); \
                      if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh";
+
+/// After how long a new terminal is given its size again, when it was refused.
+const FIRST_SIZE: [Duration; 7] = [
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
 
 /// Whether a container of that name stays after a failure, and after this program.
 pub(super) fn is_kept(name: &str) -> bool {
@@ -154,7 +166,7 @@ impl Engine {
                 format!("no shell can be opened: {reason}")
             }
         })?;
-        shell.resize(size).await;
+        shell.size_at_first(size).await;
         Ok(shell)
     }
 
@@ -363,9 +375,24 @@ impl Shell {
     }
 
     /// Gives its terminal this many columns and rows.
-    pub async fn resize(&mut self, (columns, rows): (u16, u16)) {
+    pub async fn resize(&mut self, size: (u16, u16)) {
         // A terminal that has gone needs no size.
-        let _ = match &self.kind {
+        let _ = self.try_resize(size).await;
+    }
+
+    /// Gives a shell that has just been started its size: an engine has answered when it is about to run,
+    /// and refuses until it does.
+    async fn size_at_first(&mut self, size: (u16, u16)) {
+        for wait in FIRST_SIZE {
+            if self.try_resize(size).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn try_resize(&mut self, (columns, rows): (u16, u16)) -> Result<(), Error> {
+        match &self.kind {
             Kind::Exec(id) => {
                 let options = ResizeExecOptionsBuilder::default()
                     .h(rows.into())
@@ -380,7 +407,7 @@ impl Shell {
                     .build();
                 self.docker.resize_container_tty(id, options).await
             }
-        };
+        }
     }
 
     /// The exit status of a shell that has ended.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::{
+    KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
 
 use super::owner::{self, Dead};
 use super::{Engine, base, container, enter};
@@ -52,10 +54,18 @@ async fn remove_all(docker: &Docker, run: &Dead) -> bool {
         let names = container.names.unwrap_or_default();
         let is_kept = names.iter().any(|name| enter::is_kept(name));
         if let Some(id) = container.id.filter(|_| !is_kept) {
+            kill(docker, &id).await;
             is_gone &= remove(docker, &id).await.is_ok();
         }
     }
     is_gone && base::remove_all(docker, &run.id).await
+}
+
+/// Kills a container that may run: asked to remove it, Podman waits ten seconds for it to end by itself.
+async fn kill(docker: &Docker, id: &str) {
+    let killing = docker.kill_container(id, None::<KillContainerOptions>);
+    // One that has ended needs it not, and the removal says what is wrong with the engine.
+    let _ = tokio::time::timeout(REMOVAL, killing).await;
 }
 
 /// Removes a container, whatever it does.

@@ -118,14 +118,7 @@ async fn perform(
         // It is good for nothing any more; folders that are kept shall not have it either.
         let _ = std::fs::remove_file(folder.token_file());
     }
-    if outcome.status == JobStatus::Canceled {
-        return Err(outcome);
-    }
-    unless_stopped(
-        stop,
-        blobs::save(&order, &work_dir, &folder, &*ports, outcome),
-    )
-    .await
+    Ok(blobs::save(&order, &work_dir, &folder, &*ports, outcome, stop).await)
 }
 
 /// Nearly every job names an image, so that alone is a line in the log and no warning.

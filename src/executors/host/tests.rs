@@ -28,6 +28,8 @@ struct MemoryBlobs {
     blobs: Mutex<HashMap<BlobKey, Vec<u8>>>,
     /// Reading never ends.
     stuck: bool,
+    /// Writing never ends; told when it has begun.
+    stuck_writing: Option<Arc<Notify>>,
 }
 
 impl BlobStore for MemoryBlobs {
@@ -37,6 +39,10 @@ impl BlobStore for MemoryBlobs {
         mut body: BlobReader,
     ) -> BoxFuture<'a, Result<u64, BlobError>> {
         async move {
+            if let Some(begun) = &self.stuck_writing {
+                begun.notify_one();
+                return std::future::pending().await;
+            }
             let mut bytes = Vec::new();
             let read = body.read_to_end(&mut bytes).await;
             let size = read.map_err(|source| BlobError::Store {
@@ -210,6 +216,11 @@ impl Host {
             grace: LIMIT,
             api: None,
         }
+    }
+
+    fn has_artifact(&self, id: &str) -> bool {
+        let blobs = self.blobs.blobs.lock().unwrap();
+        blobs.contains_key(&BlobKey::artifact(&self.sid, id))
     }
 
     fn transfer(&self, kind: BlobKind, id: &str, path: &str) -> Transfer {
@@ -664,16 +675,19 @@ fn start(
 const DEAF: &str = "trap '' TERM; echo ready; while true; do sleep 0.05; done";
 
 #[tokio::test]
-async fn a_job_that_is_stopped_may_clean_up() {
+async fn a_job_that_is_stopped_may_clean_up_and_saves_what_it_has() {
     let host = Host::new(&[]);
     let mut order = host.order(
         "job",
         &[
-            "trap 'echo bye; exit 0' TERM; echo ready; while true; do sleep 0.01; done",
+            "trap 'echo bye | tee said; exit 0' TERM; echo ready; while true; do sleep 0.01; done",
             "echo never",
         ],
     );
-    order.save = vec![host.transfer(BlobKind::Artifact, "x", ".")];
+    order.save = vec![
+        host.transfer(BlobKind::Artifact, "x", "said"),
+        host.transfer(BlobKind::Artifact, "y", "nothing"),
+    ];
     let (ports, stop, running) = start(&host, order);
     ports.wait_for_out("ready").await;
     stop.stop.cancel();
@@ -681,13 +695,52 @@ async fn a_job_that_is_stopped_may_clean_up() {
     assert_eq!(outcome.status, JobStatus::Canceled);
     assert_eq!(ports.out(), "ready\nbye\n");
     assert_eq!(ports.exits(), [(0, 0)]);
-    assert!(
-        !host
-            .blobs
-            .blobs
-            .lock()
-            .unwrap()
-            .contains_key(&BlobKey::artifact(&host.sid, "x"))
+    assert!(host.has_artifact("x"));
+    assert!(!host.has_artifact("y"));
+    assert!(ports.warnings().is_empty(), "{:?}", ports.warnings());
+}
+
+#[tokio::test]
+async fn a_job_that_is_to_end_at_once_saves_nothing_and_says_so() {
+    let host = Host::new(&[]);
+    let mut order = host.order("job", &[DEAF]);
+    order.save = vec![host.transfer(BlobKind::Artifact, "x", ".")];
+    let (ports, stop, running) = start(&host, order);
+    ports.wait_for_out("ready").await;
+    stop.stop.cancel();
+    stop.kill.cancel();
+    let outcome = within_limit(running).await.unwrap();
+    assert_eq!(outcome.status, JobStatus::Canceled);
+    assert!(!host.has_artifact("x"));
+    assert_eq!(
+        ports.warnings(),
+        ["not all of it is saved: the job was to end at once"]
+    );
+}
+
+#[tokio::test]
+async fn what_a_stopped_job_saves_may_not_take_for_ever() {
+    let begun = Arc::new(Notify::new());
+    let mut host = Host::new(&[]);
+    let there = std::mem::take(&mut *host.blobs.blobs.lock().unwrap());
+    host.blobs = Arc::new(MemoryBlobs {
+        blobs: Mutex::new(there),
+        stuck_writing: Some(Arc::clone(&begun)),
+        ..MemoryBlobs::default()
+    });
+    let mut order = host.order("job", &["echo >x"]);
+    order.save = vec![host.transfer(BlobKind::Artifact, "x", "x")];
+    let (ports, stop, running) = start(&host, order);
+    within_limit(begun.notified()).await;
+    stop.stop.cancel();
+    tokio::task::yield_now().await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let outcome = running.await.unwrap();
+    assert_eq!(outcome.status, JobStatus::Canceled);
+    assert_eq!(
+        ports.warnings(),
+        ["not all of it is saved: the job was stopped, and it took more than 30 s"]
     );
 }
 

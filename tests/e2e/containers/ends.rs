@@ -1,21 +1,25 @@
 //! How jobs in containers end, and what they leave.
 
+use std::collections::HashSet;
+
 use super::*;
 use crate::screen::Screen;
 
 #[test]
-fn a_stopped_job_may_end_by_itself_and_is_killed_if_it_does_not() {
-    if !engine_is_here("a_stopped_job_may_end_by_itself_and_is_killed_if_it_does_not") {
+fn a_stopped_job_may_end_by_itself_and_is_killed_if_it_does_not_and_both_are_saved() {
+    if !engine_is_here(
+        "a_stopped_job_may_end_by_itself_and_is_killed_if_it_does_not_and_both_are_saved",
+    ) {
         return;
     }
     let project = jobs(&[
         (
             "polite",
-            r#"image: "IMAGE", script: ["trap 'echo tidied; exit 0' TERM; echo up; while :; do sleep 0.1; done", "echo never"], saveArtifacts: []"#,
+            r#"image: "IMAGE", script: ["trap 'echo tidied | tee made; exit 0' TERM; echo up; while :; do sleep 0.1; done", "echo never"], saveArtifacts: [{id: tidied, path: made}, {id: none, path: nothing}]"#,
         ),
         (
             "deaf",
-            r#"image: "IMAGE", script: ["trap '' TERM; echo up; while :; do sleep 0.1; done"]"#,
+            r#"image: "IMAGE", script: ["echo half >half; trap '' TERM; echo up; while :; do sleep 0.1; done"], caches: [{id: half, path: half}]"#,
         ),
     ]);
     let mut build = start(&project, &["-j", "2"]);
@@ -27,6 +31,13 @@ fn a_stopped_job_may_end_by_itself_and_is_killed_if_it_does_not() {
     for (job, (status, _)) in ends(&project) {
         assert_eq!(status, "canceled", "{job}");
     }
+    let events = project.events();
+    let saved: HashSet<&str> = events
+        .iter()
+        .filter(|event| event["type"] == "tui/artifact-saved" || event["type"] == "tui/cache-saved")
+        .filter_map(|event| event["artifact-id"].as_str())
+        .collect();
+    assert_eq!(saved, ["tidied", "half"].into());
     assert!(containers_of(&project).is_empty());
 }
 
