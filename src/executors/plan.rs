@@ -14,6 +14,19 @@ pub(super) enum Commands {
     Program(Vec<String>),
 }
 
+/// What a job runs, and the directory it works in, relative to its workspace. The error is a sentence
+/// that names what stands against it.
+pub(super) fn of(job: &Job) -> Result<(Commands, PathBuf), String> {
+    let commands = Commands::of(job).ok_or("the job has nothing to run")?;
+    if let Some(ms) = job.timeout.filter(|ms| *ms <= 0) {
+        return Err(format!("timeout: {ms} ms is no time to run"));
+    }
+    let wanted = job.work_dir.as_deref().unwrap_or_default();
+    let dir = inside(Path::new(""), wanted)
+        .ok_or_else(|| format!("work-dir {wanted:?} leads out of the workspace"))?;
+    Ok((commands, dir))
+}
+
 impl Commands {
     /// What a job runs. `:container/cmd` replaces the script; an entrypoint alone is run
     /// where there is neither. A script brings its shell along, so it needs no entrypoint.
@@ -118,6 +131,24 @@ mod tests {
         job.entrypoint = strings(entrypoint);
         job.cmd = strings(cmd);
         job
+    }
+
+    #[test]
+    fn what_stands_against_a_job_is_named() {
+        let said = |job: &Job| of(job).unwrap_err();
+        let fine = job(&["make"], &[], &[]);
+        assert_eq!(said(&job(&[], &[], &[])), "the job has nothing to run");
+        for ms in [0, -5] {
+            let mut job = fine.clone();
+            job.timeout = Some(ms);
+            assert_eq!(said(&job), format!("timeout: {ms} ms is no time to run"));
+        }
+        let mut above = fine;
+        above.work_dir = Some("../..".to_owned());
+        assert_eq!(
+            said(&above),
+            "work-dir \"../..\" leads out of the workspace"
+        );
     }
 
     #[test]

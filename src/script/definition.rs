@@ -338,6 +338,16 @@ impl Reader<'_> {
                 value: Value::Int(number),
                 ..
             } if *number > 0 => Ok(Some(*number)),
+            Kind::Scalar {
+                value: Value::Int(number),
+                ..
+            } => Err(self.source.fault(
+                node.at,
+                format!(
+                    "\"{key}\" of {} is in milliseconds, above 0, and not {number}",
+                    self.label
+                ),
+            )),
             _ => Err(self.wrong(node, "a whole number of milliseconds above 0", key)),
         }
     }

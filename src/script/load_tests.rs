@@ -327,7 +327,7 @@ fn wrong_types_are_shown_with_place_and_job() {
         (
             "build.yaml",
             "id: a\ntimeout: -5",
-            "build.yaml:2:10: expected a whole number of milliseconds above 0",
+            "build.yaml:2:10: \"timeout\" of job \"a\" is in milliseconds, above 0, and not -5",
         ),
         (
             "build.yaml",

@@ -56,15 +56,7 @@ async fn perform(
     ports: &dyn JobPorts,
     stop: &StopToken,
 ) -> Result<JobOutcome, JobOutcome> {
-    let job = &order.job;
-    let commands =
-        Commands::of(job).ok_or_else(|| error("the job has nothing to run".to_owned()))?;
-    let wanted_dir = job.work_dir.as_deref().unwrap_or_default();
-    let dir = plan::inside(Path::new(""), wanted_dir).ok_or_else(|| {
-        error(format!(
-            "work-dir {wanted_dir:?} leads out of the workspace"
-        ))
-    })?;
+    let (commands, dir) = plan::of(&order.job).map_err(error)?;
     blobs::check_paths(order, &dir).map_err(error)?;
     let mark = format!("\u{1e}{}", random_id());
     let engine = &shared.engine;
@@ -425,21 +417,31 @@ impl Running<'_> {
             }
             None => {}
         }
+        let limit = self.plan.memory / (1 << 20);
         if self.ran_out_of_memory().await {
-            let limit = self.plan.memory / (1 << 20);
             return failure(format!(
                 "out of memory: the job has {limit} MiB (its `memory`, in GB, or `size`)"
             ));
         }
+        // Status of what was killed.
+        let maybe = if exit == 137 && self.shared.engine.is_podman {
+            format!(
+                "; maybe it was out of memory, of which the job has {limit} MiB: Podman does not tell"
+            )
+        } else {
+            String::new()
+        };
         match last {
             Last::Over if exit == 0 => success(),
-            Last::Over => failure(format!("the container ended with exit status {exit}")),
+            Last::Over => failure(format!(
+                "the container ended with exit status {exit}{maybe}"
+            )),
             Last::Failed(index) => failure(format!(
-                "exit status {exit} in {}",
+                "exit status {exit} in {}{maybe}",
                 self.commands.describe(index)
             )),
             Last::CutOff(index) => failure(format!(
-                "the container was ended from outside with exit status {exit}, during {}",
+                "the container was ended from outside with exit status {exit}, during {}{maybe}",
                 self.commands.describe(index)
             )),
             Last::Before(index) => failure(format!(

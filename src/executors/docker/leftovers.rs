@@ -80,9 +80,10 @@ pub(super) async fn remove(docker: &Docker, id: &str) -> Result<(), Error> {
                 Err(Error::DockerResponseServerError {
                     status_code: 404, ..
                 }) => return Ok(()),
-                // It is just ending, or somebody else is at it.
+                // It is just ending, or somebody else is at it; Podman calls that its own fault.
                 Err(Error::DockerResponseServerError {
-                    status_code: 409, ..
+                    status_code: 409 | 500,
+                    ..
                 }) => tokio::time::sleep(AGAIN).await,
                 result => return result,
             }

@@ -98,6 +98,8 @@ pub struct Engine {
     /// What no other engine is called, by whatever address it is reached.
     identity: String,
     cpus: Option<i64>,
+    /// It does not tell what ran out of memory.
+    is_podman: bool,
     /// This machine's address on the network of the containers; only of an engine that runs here.
     gateway: Option<IpAddr>,
     /// Which it is and why, for people.
@@ -166,6 +168,7 @@ impl Engine {
             address: candidate.address.clone(),
             identity: id.unwrap_or_else(|| candidate.address.to_string()),
             cpus: info.ncpu,
+            is_podman,
             gateway,
             reason,
         })

@@ -59,14 +59,8 @@ async fn perform(
     ports: Arc<dyn JobPorts>,
     stop: &StopToken,
 ) -> Result<JobOutcome, JobOutcome> {
-    let commands =
-        Commands::of(&order.job).ok_or_else(|| error("the job has nothing to run".to_owned()))?;
+    let (commands, work_dir) = plan::of(&order.job).map_err(error)?;
     let wanted_dir = order.job.work_dir.as_deref().unwrap_or_default();
-    let work_dir = plan::inside(Path::new(""), wanted_dir).ok_or_else(|| {
-        error(format!(
-            "work-dir {wanted_dir:?} leads out of the workspace"
-        ))
-    })?;
     blobs::check_paths(&order, &work_dir).map_err(error)?;
     say_what_is_ignored(&order, &*ports);
 

@@ -92,6 +92,8 @@ impl Podman {
             // Leaves no mounts.
             .args(["--storage-driver", "vfs"])
             .args(args)
+            // What watches a container leaves files where it was started.
+            .current_dir(self.folder.path())
             .env("CONTAINERS_CONF", at("containers.conf"))
             .env("CONTAINERS_REGISTRIES_CONF", at("registries.conf"))
             .env("XDG_RUNTIME_DIR", self.folder.path())
@@ -111,8 +113,9 @@ impl Podman {
     }
 
     /// The containers that are there, whatever they do.
+    /// The containers that are there, whatever they do.
     fn containers(&self) -> String {
-        self.says(&["ps", "-aq"])
+        self.says(&["ps", "-a", "--format", "{{.Names}} {{.Status}}"])
     }
 
     fn start_build(&self, project: &Project, args: &[&str]) -> Running {
@@ -175,6 +178,10 @@ fn podman_runs_what_docker_runs() {
             r#"image: "IMAGE", dependencies: [makes], restoreArtifacts: [{id: out, path: in}], script: ["cat in/link"]"#,
         ),
         ("slow", r#"image: "IMAGE", timeout: 1000, script: ["echo before; sleep 60"]"#),
+        (
+            "hungry",
+            r#"image: "IMAGE", memory: 0.05, script: ["tail /dev/zero"]"#,
+        ),
         ("no-shell", r#"image: "BARE", script: ["true"]"#),
         ("not-there", r#"image: "monkeyci-test:nowhere", script: ["true"]"#),
         ("arch", r#"image: "IMAGE", arch: amd, script: ["true"]"#),
@@ -214,7 +221,13 @@ fn podman_runs_what_docker_runs() {
         .filter(|(_, end)| end.0 != "success")
         .map(|(id, _)| id)
         .collect();
-    assert_eq!(failed, ["fails", "no-shell", "not-there", "slow"]);
+    assert_eq!(failed, ["fails", "hungry", "no-shell", "not-there", "slow"]);
+    // Some of them tell, and of others it is a guess.
+    assert!(
+        said("hungry").contains("out of memory"),
+        "{}",
+        said("hungry")
+    );
     assert_eq!(podman.containers(), "");
 
     podman.build(&project, &["--job", "makes"]).exits(0);

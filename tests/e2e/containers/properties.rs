@@ -12,7 +12,7 @@ fn every_property_does_what_it_is_for() {
         ("other-key", r#"container/image: "IMAGE", script: ["which busybox"]"#),
         (
             "env",
-            r#"image: "IMAGE", container/env: {GREETING: hello there}, script: ['echo "$GREETING $CI $MONKEYCI_JOB_ID"']"#,
+            r#"image: "IMAGE", container/env: {GREETING_TO_ALL: hello there}, script: ['echo "$GREETING_TO_ALL $CI $MONKEYCI_JOB_ID"']"#,
         ),
         ("cmd", r#"image: "IMAGE", container/cmd: [echo, it is cmd], script: [echo never]"#),
         (
@@ -37,6 +37,11 @@ fn every_property_does_what_it_is_for() {
             "size",
             r#"image: "IMAGE", size: 1, memory: 7, script: ["cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || true"]"#,
         ),
+        (
+            "cpus",
+            r#"image: "IMAGE", cpus: 0.5, script: ["cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || true"]"#,
+        ),
+        ("platform", r#"image: "IMAGE", container/platform: linux/amd64, script: ["uname -m"]"#),
         ("expose", r#"image: "IMAGE", expose: [8080], script: ["sleep 2"]"#),
         ("arch", r#"image: "IMAGE", arch: amd, script: ["true"]"#),
         ("label", r#"image: "IMAGE", my/extension: {a: 1}, script: ["true"]"#),
@@ -57,6 +62,8 @@ fn every_property_does_what_it_is_for() {
     says(&project, "shell", "/opt/monkeyci/script/0");
     assert_eq!(log(&project, "limits").trim(), (3_u64 << 30).to_string());
     assert_eq!(log(&project, "size").trim(), (2_u64 << 30).to_string());
+    assert!(log(&project, "cpus").starts_with("50000"));
+    assert_eq!(log(&project, "platform"), "x86_64\n");
     let agent = project
         .events()
         .into_iter()
@@ -110,6 +117,10 @@ fn what_cannot_be_is_named_and_the_others_go_on() {
         ("no-shell", r#"image: "BARE", script: ["true"]"#),
         ("arch", r#"image: "IMAGE", arch: riscv, script: ["true"]"#),
         (
+            "platform",
+            r#"image: "IMAGE", container/platform: none/such, script: ["true"]"#,
+        ),
+        (
             "port",
             r#"image: "IMAGE", expose: [65536], script: ["true"]"#,
         ),
@@ -149,6 +160,7 @@ fn what_cannot_be_is_named_and_the_others_go_on() {
         ),
         ("no-shell", "has no /bin/sh"),
         ("arch", "arch: "),
+        ("platform", "none/such"),
         ("port", "expose: 65536 is no port"),
         ("memory", "memory: -1"),
         ("outside", "mounts: ../.. is not inside the checkout"),
