@@ -298,7 +298,7 @@ pub fn what(event: &Event, dot: &str) -> String {
         | EventKind::BuildPending { build }
         | EventKind::BuildQueued { build }
         | EventKind::BuildInitializing { build }
-        | EventKind::BuildUpdated { build } => parts.extend(of_build(build)),
+        | EventKind::BuildUpdated { build, .. } => parts.extend(of_build(build)),
         EventKind::BuildEnd { status, .. } | EventKind::ScriptEnd { status } => {
             parts.extend(status.as_ref().map(ToString::to_string));
         }

@@ -86,8 +86,10 @@ pub enum EventKind {
         build: Option<Map>,
     },
     BuildCanceled,
+    /// What a server knows of a build as a whole (public-api.md §8); `build` is without its jobs.
     BuildUpdated {
         build: Map,
+        jobs: Vec<JobUpdate>,
     },
 
     ScriptInitializing {
@@ -165,6 +167,23 @@ pub enum EventKind {
 
     /// A type this version does not know, without the colon. All its keys are in `extra`.
     Other(Box<str>),
+}
+
+/// What a server knows of a job (public-api.md §10.2).
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobUpdate {
+    /// Its definition.
+    pub job: Job,
+    /// Where it stands; a server may know of none.
+    pub status: Option<JobStatus>,
+    /// When it began.
+    pub start_time: Option<Millis>,
+    /// When it ended.
+    pub end_time: Option<Millis>,
+    /// Where its ports are reached: `{:address … :ports {host container}}`.
+    pub agent: Option<Map>,
+    /// What came of it.
+    pub result: Map,
 }
 
 /// Facts of our own (decisions.md, "Journal, events, logs").

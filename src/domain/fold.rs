@@ -12,8 +12,8 @@ use crate::edn::{Map, Value};
 
 use super::{
     Build, BuildStatus, Chosen, CommandState, Event, EventKind, GitInfo, Job, JobId, JobState,
-    JobStatus, Millis, OpenJob, Phase, ReadBy, StoredBlob, StoredResult, TuiEvent, Warning,
-    build::BlobKind,
+    JobStatus, JobUpdate, Millis, OpenJob, Phase, ReadBy, StoredBlob, StoredResult, TuiEvent,
+    Warning, build::BlobKind,
 };
 
 impl Build {
@@ -49,7 +49,7 @@ impl Build {
                 self.learn(build);
                 self.advance(BuildStatus::Initializing);
             }
-            EventKind::BuildUpdated { build } => self.update_from(build),
+            EventKind::BuildUpdated { build, jobs } => self.update_from(build, jobs),
             EventKind::BuildStart => {
                 earliest(&mut self.start_time, at);
                 self.advance(BuildStatus::Running);
@@ -235,19 +235,39 @@ impl Build {
     }
 
     /// Takes the state a server sends as a whole (`build/updated`, public-api.md §8).
-    fn update_from(&mut self, build: &Map) {
+    ///
+    /// What it says of jobs comes first: the end of a build closes those it says nothing final of, until
+    /// it does.
+    fn update_from(&mut self, build: &Map, jobs: &[JobUpdate]) {
         self.learn(build);
-        if let Some(ms) = build.get_kw("start-time").and_then(Value::as_i64) {
-            earliest(&mut self.start_time, Some(ms));
+        for update in jobs {
+            self.script_loaded = true;
+            let place = self.place_of(&update.job.id);
+            self.jobs[place].update_from(update);
         }
-        let Some(status) = name(build.get_kw("status")).map(|s| BuildStatus::parse(&s)) else {
-            return;
-        };
-        if status.is_final() {
-            let at = build.get_kw("end-time").and_then(Value::as_i64);
-            self.end(Some(&status), at);
-        } else {
-            self.advance(status);
+        if let Some(script) = build.get_kw("script") {
+            set(
+                &mut self.script_dir,
+                script
+                    .get("script-dir")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
+            );
+        }
+        if let Some(status) = name(build.get_kw("status")).map(|s| BuildStatus::parse(&s)) {
+            if status.is_final() {
+                let at = build.get_kw("end-time").and_then(Value::as_i64);
+                self.end(Some(&status), at);
+            } else {
+                self.advance(status);
+            }
+        }
+        if let Some(ms) = build.get_kw("start-time").and_then(Value::as_i64) {
+            earliest(&mut self.created, Some(ms));
+            // Before it runs, that is when it was triggered.
+            if rank(&self.status) >= rank(&BuildStatus::Running) {
+                self.start_time = Some(ms);
+            }
         }
     }
 }
@@ -282,6 +302,38 @@ impl GitInfo {
 }
 
 impl JobState {
+    /// Takes the state a server sends as a whole. It may be a moment old, so it never leads back; but
+    /// how a job has ended is the server's to say.
+    fn update_from(&mut self, update: &JobUpdate) {
+        self.job = update.job.clone();
+        for (slot, at) in [
+            (&mut self.start_time, update.start_time),
+            (&mut self.end_time, update.end_time),
+        ] {
+            if at.is_some() {
+                *slot = at;
+            }
+        }
+        if update.agent.is_some() {
+            self.agent.clone_from(&update.agent);
+        }
+        for (key, value) in &update.result {
+            self.result.insert(key.clone(), value.clone());
+        }
+        match update.status.clone() {
+            None | Some(JobStatus::Pending) => {}
+            Some(JobStatus::Blocked) if self.unblocked => {}
+            Some(JobStatus::Blocked) => self.advance(Phase::Blocked),
+            Some(JobStatus::Queued) => {
+                self.unblocked = true;
+                self.advance(Phase::Queued);
+            }
+            Some(JobStatus::Initializing) => self.advance(Phase::Initializing),
+            Some(JobStatus::Running | JobStatus::Other(_)) => self.advance(Phase::Running),
+            Some(status) => self.end(status, update.end_time),
+        }
+    }
+
     /// Folds in an event about this job.
     fn apply(&mut self, event: &Event) {
         let at = event.time;

@@ -25,7 +25,7 @@ pub use build::{
     BlobKind, Build, Chosen, CommandState, Exposed, GitInfo, JobState, OpenJob, Phase, ReadBy,
     StoredBlob, StoredResult, TestTotals, Warning,
 };
-pub use event::{Access, Event, EventKind, Src, TuiEvent};
+pub use event::{Access, Event, EventKind, JobUpdate, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};
 pub use ids::{JobId, LogId, Millis, Seq, Sid, SidError, file_name, stable_hash};
 pub use job::{BlobRef, Job, JobKind};

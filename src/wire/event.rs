@@ -7,7 +7,7 @@ use crate::domain::{
 use crate::edn::{self, Map, Value};
 
 use super::fields::{Fields, text};
-use super::{job_from, job_to_map};
+use super::{job_from, job_to_map, updated, updated_map};
 
 /// Why something is no event.
 #[derive(Debug, thiserror::Error)]
@@ -105,9 +105,7 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
             build: fields.map("build"),
         },
         "build/canceled" => EventKind::BuildCanceled,
-        "build/updated" => EventKind::BuildUpdated {
-            build: build(fields),
-        },
+        "build/updated" => updated(build(fields)),
         "script/initializing" => EventKind::ScriptInitializing {
             script_dir: fields.text("script-dir"),
         },
@@ -303,8 +301,8 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
         EventKind::BuildTriggered { build }
         | EventKind::BuildPending { build }
         | EventKind::BuildQueued { build }
-        | EventKind::BuildInitializing { build }
-        | EventKind::BuildUpdated { build } => put("build", Value::Map(build.clone())),
+        | EventKind::BuildInitializing { build } => put("build", Value::Map(build.clone())),
+        EventKind::BuildUpdated { build, jobs } => put("build", updated_map(build, jobs)),
         EventKind::BuildEnd { status, build } => {
             put_status(put, status.as_ref().map(BuildStatus::as_str));
             if let Some(build) = build {

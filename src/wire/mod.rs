@@ -15,8 +15,10 @@ mod result;
 pub mod sse;
 #[cfg(test)]
 mod tests;
+mod updated;
 
 pub use event::{WireError, edn_event, event_from, events_from_body, write_event};
 pub use job::{job_from, job_to_map};
 pub use json::{json_event, to_json};
 pub use result::{LONGEST_HEAD, ResultHead, SHOWN};
+pub use updated::{updated, updated_map};
