@@ -33,6 +33,7 @@
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
 //! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are | leaves, `ports`, `journal` |
 //! | `vcs` | what git says of a checkout; the workspace | leaves, `ports` |
+//! | `remote` | the client of a MonkeyCI server: its API, and a build there as a source | leaves, `ports`, `wire`, `journal` |
 //! | `replay` | a recording as a source | leaves, `ports`, `journal` |
 //! | `config` | files, layers, defaults; keys and theme as typed | leaves |
 //! | `app` | State, Msg, Action, Effect, update: all that is known of what is on screen | `domain`, `edn`, `logs` (to read), `ports` (its plain data), `wire` (to show events) |
@@ -44,8 +45,7 @@
 //! Leaves: `domain`, `edn`, `logs`, `archive`, `process`. They know nothing of the rest, so any
 //! edge may use them.
 //!
-//! To come, with a row of their own then: `secrets` (keyring), `remote` (client of a MonkeyCI
-//! server), `server` (the engine as a small server).
+//! To come, with a row of their own then: `secrets` (keyring), `server` (the engine as a small server).
 
 pub mod api_client;
 pub mod app;
@@ -61,6 +61,7 @@ pub mod journal;
 pub mod logs;
 pub mod ports;
 pub mod process;
+pub mod remote;
 pub mod replay;
 pub mod script;
 pub mod script_api;

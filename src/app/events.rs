@@ -370,6 +370,7 @@ fn of_result(result: &Map) -> Vec<String> {
 
 fn of_ours(event: &TuiEvent, parts: &mut Vec<String>) {
     match event {
+        TuiEvent::Remote { server } => parts.push(server.clone()),
         TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap | TuiEvent::Pulled => {}
         TuiEvent::Pulling(pull) => parts.push(pull.to_string()),
         TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size } => {

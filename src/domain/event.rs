@@ -193,6 +193,8 @@ pub enum TuiEvent {
     Warning,
     /// `:tui/interrupted`: the program was killed; found at the next start.
     Interrupted,
+    /// `:tui/remote`: the build runs on a server, so its journal has no end of its own until it was seen.
+    Remote { server: String },
     /// `:tui/pulling`: how far the pull of the job's image has come.
     Pulling(PullProgress),
     /// `:tui/pulled`: the image is there.
@@ -319,6 +321,7 @@ impl TuiEvent {
         match self {
             Self::Warning => "tui/warning",
             Self::Interrupted => "tui/interrupted",
+            Self::Remote { .. } => "tui/remote",
             Self::Pulling(_) => "tui/pulling",
             Self::Pulled => "tui/pulled",
             Self::ArtifactSaved { .. } => "tui/artifact-saved",

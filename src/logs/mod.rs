@@ -24,6 +24,7 @@ pub mod search;
 mod sgr;
 mod style;
 mod writer;
+mod written;
 
 #[cfg(test)]
 mod store_tests;
@@ -36,3 +37,4 @@ pub use reader::{LineMeta, LogReader};
 pub use search::{Budget, Count, Direction, Search, Step};
 pub use style::{Color, Span, Style, StyledLine};
 pub use writer::LogWriter;
+pub use written::written;

@@ -11,6 +11,7 @@
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use crate::domain::{
@@ -77,7 +78,7 @@ fn close(folder: &BuildFolder, now: Millis) -> Result<Option<Interrupted>, Journ
     let (journal, recovery) = Journal::open(&folder.journal)?;
     let events = journal.events();
     let build = Build::fold(events.iter().map(AsRef::as_ref));
-    if build.is_over() {
+    if build.is_over() || runs_elsewhere(&events) {
         return Ok(None);
     }
     // The end of the build is when it was cut off, not when that was found.
@@ -94,6 +95,12 @@ fn close(folder: &BuildFolder, now: Millis) -> Result<Option<Interrupted>, Journ
         jobs,
         recovery,
     }))
+}
+
+/// It is a server's: that nobody watches it any more is no end of it.
+fn runs_elsewhere(events: &[Arc<Event>]) -> bool {
+    let first = events.first().map(|event| &event.kind);
+    matches!(first, Some(EventKind::Tui(TuiEvent::Remote { .. })))
 }
 
 /// What the program would have said, had it been able to.

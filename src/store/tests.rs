@@ -457,6 +457,26 @@ fn fold(place: &Place, sid: &Sid) -> Build {
 }
 
 #[test]
+fn a_build_of_a_server_is_not_over_because_nobody_watches_it() {
+    let place = place();
+    let sid = Sid::new("acme@ci", "app", "build-7");
+    let folder = place.home.build(&sid);
+    fs::create_dir_all(&folder.dir).unwrap();
+    let server = "ci".to_owned();
+    let events = [
+        EventKind::Tui(TuiEvent::Remote { server }),
+        EventKind::BuildStart,
+    ];
+    Journal::create(&folder.journal, &sid)
+        .unwrap()
+        .append(7, events.map(Event::new).to_vec())
+        .unwrap();
+    let swept = recover_interrupted(&place.home, 90_000_000);
+    assert!(swept.closed.is_empty() && swept.problems.is_empty());
+    assert_eq!(fold(&place, &sid).status, BuildStatus::Running);
+}
+
+#[test]
 fn an_interrupted_build_is_closed_with_all_that_was_open() {
     let place = place();
     let sid = cut_off(&place, false);

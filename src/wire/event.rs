@@ -167,6 +167,9 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
         "tui/warning" => EventKind::Tui(TuiEvent::Warning),
         "tui/interrupted" => EventKind::Tui(TuiEvent::Interrupted),
         "tui/gap" => EventKind::Tui(TuiEvent::Gap),
+        "tui/remote" => EventKind::Tui(TuiEvent::Remote {
+            server: fields.text("server").unwrap_or_default(),
+        }),
         "tui/attempt" => EventKind::Tui(TuiEvent::Attempt {
             attempt: fields
                 .int("attempt")
@@ -386,6 +389,7 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
             put("path", path.as_str().into());
             put("size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX)));
         }
+        EventKind::Tui(TuiEvent::Remote { server }) => put("server", server.as_str().into()),
         EventKind::Tui(TuiEvent::Executor { name }) => put("executor", name.as_str().into()),
         EventKind::Tui(TuiEvent::Host { name }) => put("host", name.as_str().into()),
         EventKind::Tui(TuiEvent::ResultSaved {

@@ -218,6 +218,7 @@ fn our_own_facts_survive_being_written_and_read() {
         r#"{:type :tui/result-saved, :name "size", :media-type "application/edn", :size 12, :job-id "pack"}"#,
         r#"{:type :tui/read, :what :secret, :name "npm", :by "script", :job-id "publish"}"#,
         r#"{:type :tui/read, :what :params, :by "script"}"#,
+        r#"{:type :tui/remote, :server "ci"}"#,
     ] {
         let event = event_from(edn::read_lenient(line).unwrap()).unwrap();
         let again = event_from(edn::read_lenient(&write_event(&event)).unwrap()).unwrap();

@@ -1,0 +1,324 @@
+//! Follows a build on a server: what it says of the build becomes a journal, and its logs become ours.
+//!
+//! ```text
+//! open the stream ─▶ GET the build ─▶ updates, logs by polling ─▶ final ─▶ GET, logs ─▶ build/end
+//!        ▲                                   │ broken
+//!        └────────────── wait ◀──────────────┘
+//! ```
+//!
+//! The stream is opened before the state is asked for, so that nothing falls between the two
+//! (public-api.md §8). A server that has no stream for us is polled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::domain::{Build, Event, EventKind, JobId, JobUpdate, LogId, Millis, Sid, TuiEvent};
+use crate::edn::Map;
+use crate::journal::Journal;
+use crate::ports::{Clock, SourceItem};
+use crate::wire;
+
+use super::logs::{Interest, RemoteLogs};
+use super::{BuildApi, Heard, Pace, Trouble};
+
+/// What follows one build.
+pub(super) struct Follower {
+    pub(super) sid: Sid,
+    pub(super) server: String,
+    pub(super) api: Arc<dyn BuildApi>,
+    pub(super) journal: Journal,
+    pub(super) logs: RemoteLogs,
+    pub(super) interest: Arc<Interest>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) pace: Pace,
+    pub(super) to: UnboundedSender<SourceItem>,
+    /// What the journal comes to.
+    pub(super) build: Build,
+    /// What was told last of each job, so that only news is journaled.
+    pub(super) told: HashMap<JobId, JobUpdate>,
+    /// Likewise of the build itself.
+    pub(super) told_build: Option<Map>,
+}
+
+/// Nobody listens any more, or the journal cannot be written: it is over.
+struct Over;
+
+impl Follower {
+    pub(super) async fn run(mut self) {
+        // Nobody is left to be told.
+        let _ = self.follow().await;
+    }
+
+    async fn follow(&mut self) -> Result<(), Over> {
+        self.begin()?;
+        let mut failures = 0_u32;
+        let mut lost_since: Option<Millis> = None;
+        let mut caught_up = false;
+        while !self.build.is_over() {
+            let heard_before = self.journal.last_seq();
+            let trouble = match self.connection(&mut caught_up, &mut lost_since).await? {
+                Ok(()) => continue,
+                Err(trouble) => trouble,
+            };
+            lost_since.get_or_insert(self.clock.now());
+            let lasts = trouble.lasts;
+            failures = if self.journal.last_seq() > heard_before {
+                1
+            } else {
+                failures.saturating_add(1)
+            };
+            let retry_in = if lasts {
+                self.pace.back_off.1
+            } else {
+                self.back_off(failures)
+            };
+            self.tell(SourceItem::Lost {
+                reason: trouble.reason,
+                retry_in,
+            })?;
+            sleep(retry_in).await;
+        }
+        if !caught_up {
+            self.tell(SourceItem::CaughtUp)?;
+        }
+        self.finish().await
+    }
+
+    /// The journal's first line says where the build runs.
+    fn begin(&mut self) -> Result<(), Over> {
+        let known = self.journal.events();
+        if known.is_empty() {
+            let server = self.server.clone();
+            return self.record(vec![Event::new(EventKind::Tui(TuiEvent::Remote {
+                server,
+            }))]);
+        }
+        self.tell(SourceItem::Events(known))
+    }
+
+    /// One connection, from its first sign of life to its end or to that of the build.
+    async fn connection(
+        &mut self,
+        caught_up: &mut bool,
+        lost_since: &mut Option<Millis>,
+    ) -> Result<Result<(), Trouble>, Over> {
+        let mut stream = Some(self.api.events());
+        // Subscribed first, asked then.
+        if let Some(open) = &mut stream {
+            match open.next().await {
+                Some(Ok(heard)) => self.hear(heard)?,
+                Some(Err(trouble)) if trouble.lasts => stream = None,
+                Some(Err(trouble)) => return Ok(Err(trouble)),
+                None => return Ok(Err(cut())),
+            }
+        }
+        match self.api.build().await {
+            Ok(map) => self.take(map, lost_since.take())?,
+            Err(trouble) => return Ok(Err(trouble)),
+        }
+        if *caught_up {
+            self.tell(SourceItem::Restored)?;
+        } else {
+            *caught_up = true;
+            self.tell(SourceItem::CaughtUp)?;
+        }
+        let mut ask_again = Instant::now() + self.pace.poll;
+        while !self.build.is_over() {
+            let logs_due = self.logs.due(&self.build, &self.interest, &self.pace);
+            let is_polled = stream.is_none();
+            let heard = async {
+                match &mut stream {
+                    Some(stream) => stream.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                heard = heard => match heard {
+                    Some(Ok(heard)) => self.hear(heard)?,
+                    Some(Err(trouble)) => return Ok(Err(trouble)),
+                    None => return Ok(Err(cut())),
+                },
+                () = sleep_until(ask_again), if is_polled => {
+                    match self.api.build().await {
+                        Ok(map) => self.take(map, None)?,
+                        Err(trouble) => return Ok(Err(trouble)),
+                    }
+                    ask_again = Instant::now() + self.pace.poll;
+                }
+                job = logs_due => {
+                    if let Err(trouble) = self.read_logs(&job, false).await? {
+                        return Ok(Err(trouble));
+                    }
+                }
+                // The log that is on screen is another one: it may be due at once.
+                () = self.interest.changed() => {}
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn hear(&mut self, heard: Heard) -> Result<(), Over> {
+        match heard {
+            Heard::Alive | Heard::Other => Ok(()),
+            Heard::Build(map) => self.take(map, None),
+        }
+    }
+
+    /// What is final is asked for once more, and the logs as long as they may still grow.
+    async fn finish(&mut self) -> Result<(), Over> {
+        let mut failures = 0;
+        loop {
+            match self.last_look().await? {
+                Ok(()) => break,
+                Err(trouble) if trouble.lasts || failures == 10 => {
+                    let gap = Event::new(EventKind::Tui(TuiEvent::Gap));
+                    let message = format!("the end of its logs is not known: {}", trouble.reason);
+                    self.record(vec![gap.with_message(message)])?;
+                    break;
+                }
+                Err(_) => {
+                    failures += 1;
+                    sleep(self.back_off(failures)).await;
+                }
+            }
+        }
+        let end = Event::new(EventKind::BuildEnd {
+            status: Some(self.build.status.clone()),
+            build: None,
+        });
+        self.record(vec![end])?;
+        // What is not flushed now is when the system likes to.
+        let _ = self.journal.sync();
+        self.journal.close();
+        Ok(())
+    }
+
+    async fn last_look(&mut self) -> Result<Result<(), Trouble>, Over> {
+        match self.api.build().await {
+            Ok(map) => self.take(map, None)?,
+            Err(trouble) => return Ok(Err(trouble)),
+        }
+        let jobs: Vec<JobId> = self
+            .build
+            .jobs()
+            .iter()
+            .map(|job| job.id().clone())
+            .collect();
+        for once_more in [false, true] {
+            if once_more && RemoteLogs::may_still_grow(&self.build, self.clock.now()) {
+                sleep(self.pace.last_log).await;
+            }
+            for job in &jobs {
+                if let Err(trouble) = self.read_logs(job, true).await? {
+                    return Ok(Err(trouble));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Takes in what the server knows, as far as it is news.
+    fn take(&mut self, map: Map, lost_since: Option<Millis>) -> Result<(), Over> {
+        let EventKind::BuildUpdated { build, mut jobs } = wire::updated(map) else {
+            return Ok(());
+        };
+        for update in &mut jobs {
+            // Names are for people, values may be secrets (security.md §6).
+            for (_, value) in &mut update.job.env {
+                value.replace_range(.., "***");
+            }
+        }
+        jobs.retain(|update| self.told.get(&update.job.id) != Some(update));
+        let is_news = !jobs.is_empty() || self.told_build.as_ref() != Some(&build);
+        let now = self.clock.now();
+        let mut events = Vec::new();
+        if let Some(since) = lost_since
+            && is_news
+        {
+            let seconds = now.saturating_sub(since) / 1000;
+            let gap = Event::new(EventKind::Tui(TuiEvent::Gap));
+            events.push(gap.with_message(format!(
+                "the server was out of reach for {seconds} s: what changed meanwhile shows, when it did may not"
+            )));
+        }
+        if is_news {
+            for update in &jobs {
+                self.told.insert(update.job.id.clone(), update.clone());
+            }
+            self.told_build = Some(build.clone());
+            events.push(Event::new(EventKind::BuildUpdated { build, jobs }));
+        }
+        self.record(events)?;
+        for log in self.logs.take_outputs(&self.build) {
+            self.tell(SourceItem::LogGrew(log))?;
+        }
+        Ok(())
+    }
+
+    async fn read_logs(&mut self, job: &JobId, all: bool) -> Result<Result<(), Trouble>, Over> {
+        let Some(state) = self.build.job(job) else {
+            return Ok(Ok(()));
+        };
+        let read = self.logs.read(&*self.api, state, all, &*self.clock).await;
+        match read {
+            Ok(true) => self.tell(SourceItem::LogGrew(LogId::Job(job.clone())))?,
+            Ok(false) => {}
+            Err(trouble) => return Ok(Err(trouble)),
+        }
+        Ok(Ok(()))
+    }
+
+    fn record(&mut self, events: Vec<Event>) -> Result<(), Over> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let sid = Some(self.sid.clone());
+        let events = events
+            .into_iter()
+            .map(|event| Event {
+                sid: sid.clone(),
+                ..event
+            })
+            .collect();
+        // It is in memory also when the disk is full.
+        let Ok(events) = self.journal.append(self.clock.now(), events) else {
+            return Err(Over);
+        };
+        for event in &events {
+            self.build.apply(event);
+        }
+        self.tell(SourceItem::Events(events))
+    }
+
+    fn tell(&self, item: SourceItem) -> Result<(), Over> {
+        self.to.send(item).map_err(|_| Over)
+    }
+
+    /// Twice as long each time, and not at the same moment as everybody else.
+    fn back_off(&self, failures: u32) -> Duration {
+        let (first, longest) = self.pace.back_off;
+        let wait = first
+            .saturating_mul(1 << (failures.saturating_sub(1)).min(10))
+            .min(longest);
+        let share = jitter();
+        wait.mul_f64(0.75 + share * 0.25)
+    }
+}
+
+/// A number from 0 to 1 that others do not have.
+fn jitter() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
+}
+
+fn cut() -> Trouble {
+    Trouble {
+        reason: "the server has ended the connection".to_owned(),
+        lasts: false,
+    }
+}
