@@ -1,5 +1,36 @@
-//! The client of a MonkeyCI server (protocol/public-api.md).
+//! A client of a MonkeyCI server's public API (protocol/public-api.md).
 //!
-//! Start reading at [`follow`]: a build on a server as a source.
+//! It owns connecting, credentials on the wire, what an answer means and what a refusal means.
+//! It leaves to others where a credential is kept (`secrets`), which server is meant (`config`,
+//! `wiring`), and what a build that was read comes to on screen.
+//!
+//! Start reading at [`Client`]; [`OrgEvents`] is the stream of an org's builds, `exchange.rs` has
+//! what every request goes through, `error.rs` what a server may answer instead; [`follow`] makes a
+//! source of a build there.
 
+mod address;
+mod calls;
+mod client;
+mod credential;
+mod download;
+mod error;
+mod events;
+mod exchange;
 pub mod follow;
+mod refusal;
+mod retry;
+mod transport;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::BaseUrl;
+pub use calls::Trigger;
+pub use client::{Client, ClientOptions, Probe};
+pub use credential::{Credential, Jwt, OnRefresh};
+pub use download::Downloaded;
+pub use error::RemoteError;
+pub use events::{OrgEvent, OrgEvents};
+pub use retry::Retry;
+pub use types::{ArtifactInfo, BuildInfo, Credits, JobInfo, OrgInfo, RepoInfo, Stats, UserInfo};

@@ -5,6 +5,7 @@
 
 mod follower;
 mod logs;
+mod server;
 mod source;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::edn::Map;
 use crate::ports::Control;
 
 pub use logs::Interest;
+pub use server::OnServer;
 pub use source::{Recorded, RemoteSource};
 
 /// What a server is asked about one build. The errors tell what to do.
