@@ -49,6 +49,7 @@ pub enum Action {
     Rerun,
     RerunFailed,
     Cancel,
+    Detach,
     Unblock,
     Shell,
     Keep,
@@ -251,6 +252,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::RerunFailed, "rerun-failed", "rerun failed", "run again what failed", &["R"], GLOBAL, Group::Act),
     row(Action::Unblock, "unblock", "approve", "approve the blocked job", &["A"], GLOBAL, Group::Act),
     row(Action::Cancel, "cancel", "cancel", "cancel the build; asks first", &["x"], GLOBAL, Group::Act),
+    row(Action::Detach, "detach", "detach", "watch this build no more; it goes on where it runs", &["D"], GLOBAL, Group::Act),
 
     row(Action::Shell, "shell", "shell", "a shell in the job's container", &["s"], GLOBAL, Group::Act),
     row(Action::Keep, "keep", "keep", "keep the container if the job fails, or no longer", &["K"], GLOBAL, Group::Act),

@@ -59,6 +59,8 @@ pub struct Lost {
     pub reason: String,
     /// When it is tried again.
     pub retry_at: Millis,
+    /// Since when nothing is heard: what is shown is that old.
+    pub since: Millis,
 }
 
 /// A row of the list of jobs.

@@ -426,14 +426,18 @@ fn port(exposed: &Exposed, role: Role) -> Vec<Part> {
     ]
 }
 
-/// Says that a connection is gone, and when it is tried again.
+/// Says that a connection is gone, how old that makes what is shown, and when it is tried again.
 pub fn lost_sentence(lost: &super::build_view::Lost, now: crate::domain::Millis) -> String {
     let left = (lost.retry_at - now + 999) / 1000;
     let reason = text::first_line(&lost.reason).into_owned();
+    let old = match (now - lost.since) / 1000 {
+        0 => String::new(),
+        seconds => format!(" {} ago", text::elapsed(seconds * 1000)),
+    };
     if left > 0 {
-        format!("connection lost ({reason}); tried again in {left}s")
+        format!("connection lost{old} ({reason}); tried again in {left}s")
     } else {
-        format!("connection lost ({reason}); trying again")
+        format!("connection lost{old} ({reason}); trying again")
     }
 }
 

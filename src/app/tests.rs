@@ -775,11 +775,38 @@ fn a_lost_connection_says_when_it_is_tried_again() {
         said,
         "connection lost (connection refused); tried again in 4s"
     );
+    // What is shown grows old, however often it is tried again.
+    stage.wait(4000);
+    stage.lose("connection refused", Duration::from_secs(8));
+    stage.wait(2000);
+    let lost = stage.state.view().lost.clone().unwrap();
+    assert_eq!(
+        doc::lost_sentence(&lost, stage.now),
+        "connection lost 6s ago (connection refused); tried again in 6s"
+    );
     stage.send(Msg::Source(
         fixtures::sid(),
         crate::ports::SourceItem::Restored,
     ));
     assert_eq!(stage.state.view().lost, None);
+}
+
+#[test]
+fn a_build_that_runs_elsewhere_is_let_go_of() {
+    let mut stage = fixtures::running(SIZE);
+    stage.effects.clear();
+    stage.press("D");
+    assert!(stage.effects.is_empty(), "it would end with this program");
+    assert!(stage.state.shows_build());
+    stage.state.view_mut().info.offers.owned = false;
+    stage.press("D");
+    let gone = Effect::CloseBuild(fixtures::sid());
+    assert_eq!(stage.effects, [gone, Effect::RefreshHistory]);
+    assert!(!stage.state.shows_build());
+    // Letting go of nothing is told.
+    stage.effects.clear();
+    stage.press("D");
+    assert!(stage.effects.is_empty());
 }
 
 // ---------------------------------------------------------------- the summary

@@ -463,10 +463,14 @@ impl Opener {
                         Some(item) => Msg::Source(sid.clone(), item),
                         None => break,
                     },
-                    Some(control) = wanted.recv() => match source.control(control).await {
-                        Ok(()) => continue,
-                        Err(why) => Msg::Notice(Notice::bad(why)),
-                    },
+                    control = wanted.recv() => {
+                        // It was let go of.
+                        let Some(control) = control else { return };
+                        match source.control(control).await {
+                            Ok(()) => continue,
+                            Err(why) => Msg::Notice(Notice::bad(why)),
+                        }
+                    }
                 };
                 if to_app.send(msg).is_err() {
                     return;

@@ -15,7 +15,7 @@ use crate::ports::Control;
 use crate::wire;
 
 use super::moves::{self, By};
-use super::{find, refuse, say, shell, with_log};
+use super::{find, refuse, say, shell, source, with_log};
 
 /// Does what a user wants.
 pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -135,6 +135,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 refuse(state, "this build cannot be canceled from here");
             }
         }
+        Action::Detach => source::detach(state, effects),
         Action::Unblock => unblock(state, effects),
         Action::Shell => shell::open(state, effects),
         Action::Keep => shell::keep(state, effects),

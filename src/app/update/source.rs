@@ -8,7 +8,7 @@ use crate::app::{doc, text};
 use crate::domain::{EventKind, LogId, Sid};
 use crate::ports::SourceItem;
 
-use super::say;
+use super::{refuse, say};
 
 /// A build has a source and is shown from now on.
 pub(super) fn opened(state: &mut State, info: BuildInfo, effects: &mut Vec<Effect>) {
@@ -124,6 +124,7 @@ pub(super) fn tells(
             view.lost = Some(Lost {
                 reason,
                 retry_at: now.saturating_add(wait),
+                since: view.lost.as_ref().map_or(now, |lost| lost.since),
             });
             shown
         }
@@ -161,6 +162,32 @@ pub(super) fn ended(state: &mut State, sid: &Sid, effects: &mut Vec<Effect>) -> 
     }
     forget_question(state, sid);
     true
+}
+
+/// Watches the build that is shown no more. One that runs inside this program would end with it.
+pub(super) fn detach(state: &mut State, effects: &mut Vec<Effect>) {
+    let view = state.view();
+    if !state.shows_build() || !view.info.live {
+        return refuse(state, "no build is watched: D lets go of one that runs");
+    }
+    if view.info.offers.owned {
+        return refuse(
+            state,
+            "this build runs inside this program and would end with it",
+        );
+    }
+    let sid = view.info.sid.clone();
+    state.builds.remove(&sid);
+    state.shown = None;
+    say(
+        state,
+        format!(
+            "{} goes on; enter in the list of builds watches it again",
+            text::clean(&sid.build)
+        ),
+    );
+    effects.push(Effect::CloseBuild(sid));
+    effects.push(Effect::RefreshHistory);
 }
 
 /// A question about a build that has ended meanwhile is no question any more.
