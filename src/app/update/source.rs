@@ -13,6 +13,7 @@ use super::{refuse, say};
 /// A build has a source and is shown from now on.
 pub(super) fn opened(state: &mut State, info: BuildInfo, effects: &mut Vec<Effect>) {
     let sid = info.sid.clone();
+    let is_ours = info.offers.owned;
     if info.live {
         state.starting = false;
     }
@@ -25,7 +26,7 @@ pub(super) fn opened(state: &mut State, info: BuildInfo, effects: &mut Vec<Effec
         }
     }
     forget(state, &sid, effects);
-    if state.leaving {
+    if state.leaving && is_ours {
         // It was on its way when the user decided to go.
         super::acts::cancel(state, &sid, effects);
     }

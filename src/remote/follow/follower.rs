@@ -23,6 +23,7 @@ use crate::journal::Journal;
 use crate::ports::{Clock, SourceItem};
 use crate::wire;
 
+use super::super::retry::jittered;
 use super::logs::{Interest, RemoteLogs};
 use super::{BuildApi, Heard, Pace, Trouble};
 
@@ -175,7 +176,7 @@ impl Follower {
         loop {
             match self.last_look().await? {
                 Ok(()) => break,
-                Err(trouble) if trouble.lasts || failures == 10 => {
+                Err(trouble) if failures == 10 => {
                     let gap = Event::new(EventKind::Tui(TuiEvent::Gap));
                     let message = format!("the end of its logs is not known: {}", trouble.reason);
                     self.record(vec![gap.with_message(message)])?;
@@ -302,18 +303,9 @@ impl Follower {
     /// Twice as long each time, and not at the same moment as everybody else.
     fn back_off(&self, failures: u32) -> Duration {
         let (first, longest) = self.pace.back_off;
-        let wait = first
-            .saturating_mul(1 << (failures.saturating_sub(1)).min(10))
-            .min(longest);
-        let share = jitter();
-        wait.mul_f64(0.75 + share * 0.25)
+        let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(10));
+        jittered(doubled.min(longest))
     }
-}
-
-/// A number from 0 to 1 that others do not have.
-fn jitter() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0) as f64 / u64::MAX as f64
 }
 
 fn cut() -> Trouble {

@@ -9,6 +9,8 @@ mod server;
 mod source;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;
