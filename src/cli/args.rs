@@ -189,6 +189,14 @@ pub struct BuildArgs {
     /// Build this commit instead of the working tree.
     #[arg(long, value_name = "REV")]
     pub commit: Option<String>,
+
+    /// Build in the background: prints which build it is and ends. `attach` watches it.
+    #[arg(long)]
+    pub detach: bool,
+
+    /// Be the background of `--detach`.
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub detached: bool,
 }
 
 /// Options of everything that runs a build.

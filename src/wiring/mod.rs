@@ -17,6 +17,7 @@ macro_rules! complain {
 mod again;
 mod demo;
 mod desk;
+mod detach;
 mod error;
 mod executor;
 mod history;
@@ -81,6 +82,11 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 source: "cli",
             };
             wait(screen::project(home, template, look))
+        }
+        Some(Command::Build(build)) if build.detach => detach::start(&home()?, &build),
+        Some(Command::Build(build)) if build.detached => {
+            let home = home()?;
+            wait(detach::run(home, BuildRequest::of(&build, true)))
         }
         Some(Command::Build(build)) => {
             let home = home()?;
@@ -175,7 +181,10 @@ fn show(
 }
 
 /// `attach`: a build that runs in another process, or a recorded one.
-async fn attach(home: Home, args: AttachArgs, look: Look) -> Result<Exit, UserError> {
+async fn attach(home: Home, mut args: AttachArgs, look: Look) -> Result<Exit, UserError> {
+    if args.target == "local" {
+        "last".clone_into(&mut args.target);
+    }
     let draws = !args.plain && !args.json && std::io::stdout().is_terminal();
     match history::live(&home, &args.target) {
         Ok((sid, client)) => {

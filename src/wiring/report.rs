@@ -129,7 +129,7 @@ impl Lost {
 }
 
 /// `Ctrl-c`, SIGTERM and SIGHUP stop the build; a second one stops it at once.
-async fn stop_on_signals(handle: EngineHandle) {
+pub(super) async fn stop_on_signals(handle: EngineHandle) {
     let install = || {
         Ok::<_, io::Error>((
             signal(SignalKind::interrupt())?,

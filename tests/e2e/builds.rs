@@ -1,6 +1,6 @@
 //! Builds from start to end on the host executor.
 
-use crate::harness::{Project, json_lines};
+use crate::harness::{Project, Running, eventually, json_lines};
 
 const CHAIN: &str = r#"
 - id: compile
@@ -183,6 +183,31 @@ fn a_blocked_job_is_approved_from_another_shell() {
         .exits(0)
         .says("approved gate of local/project");
     build.wait().exits(0).says("published");
+}
+
+#[test]
+fn a_build_in_the_background_is_watched_approved_and_canceled_like_any_other() {
+    let project =
+        Project::yaml("- id: gate\n  image: i\n  blocked: true\n  script: ['echo published']\n");
+    let started = project.build(&["--detach"]).exits(0);
+    started.says("runs in the background; `monkeyci-tui attach local-build-");
+    let mut watched = Running::start(project.command(&["attach", "local", "--plain"]));
+    watched.until("blocked");
+    project.run(&["unblock", "gate"]).exits(0);
+    watched.wait().exits(0).says("published");
+    project.run(&["show"]).exits(0).says("success");
+
+    let json = project
+        .run(&["build", "--executor", "host", "--detach", "--json"])
+        .exits(0);
+    let sid = json_lines(&json.out)[0]["sid"].as_str().unwrap().to_owned();
+    project.run(&["cancel", &sid]).exits(0);
+    eventually("it is canceled", || {
+        project.run(&["show", &sid]).out.contains("canceled")
+    });
+    // What does not start says why at once.
+    let nowhere = project.build(&["--detach", "-d", "/nowhere"]).exits(2);
+    nowhere.complains("/nowhere");
 }
 
 #[test]
