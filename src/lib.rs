@@ -33,7 +33,7 @@
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
 //! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are | leaves, `ports`, `journal` |
 //! | `remote` | the client of a MonkeyCI server: credentials on the wire, calls, events, downloads; a build there as a source | leaves, `ports`, `wire`, `journal` |
-//! | `vcs` | what git says of a checkout; the workspace | leaves, `ports` |
+//! | `vcs` | what git says of a checkout; the workspace; fetching repositories | leaves, `ports` |
 //! | `replay` | a recording as a source | leaves, `ports`, `journal` |
 //! | `config` | files, layers, defaults; keys and theme as typed | leaves |
 //! | `app` | State, Msg, Action, Effect, update: all that is known of what is on screen | `domain`, `edn`, `logs` (to read), `ports` (its plain data), `wire` (to show events) |
@@ -71,3 +71,8 @@ pub mod ui;
 pub mod vcs;
 pub mod wire;
 pub mod wiring;
+
+/// Shared with the tests outside of the library, so it is here once for all of its own.
+#[cfg(test)]
+#[path = "../tests/shared/counted.rs"]
+mod counted;

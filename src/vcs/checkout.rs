@@ -1,6 +1,7 @@
 //! The folder a build works from: the checkout as it is, or the tree of a revision in a
-//! temporary folder.
+//! temporary folder, or one fetched from elsewhere.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use crate::archive;
 use crate::domain;
 use crate::ports::Checkout;
 
+use super::fetch::{Control, FetchError, FetchRequest, Fetched, UserGit, fetch};
 use super::{GitInfo, Revision, VcsError, describe, export_tree, write_snapshot};
 
 /// A [`Checkout`] in a folder of this machine.
@@ -70,6 +72,38 @@ impl FolderCheckout {
             dirty: false,
         });
         Ok(checkout)
+    }
+}
+
+impl FolderCheckout {
+    /// What a repository elsewhere has, fetched into a folder `target` that is empty or not there yet. The folder is
+    /// removed with this; also when fetching fails.
+    pub fn of_fetched(
+        cache: &Path,
+        request: &FetchRequest,
+        user: &UserGit,
+        target: &Path,
+        control: Control<'_>,
+    ) -> Result<(Self, Fetched), FetchError> {
+        let mut checkout = Self {
+            dir: target.to_owned(),
+            git: None,
+            temporary: None,
+        };
+        // What is in there already is not ours to remove.
+        if fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
+            let path = target.to_owned();
+            return Err(FetchError::Occupied { path });
+        }
+        checkout.temporary = Some(target.to_owned());
+        let fetched = fetch(cache, request, user, target, control)?;
+        let git = describe(target).ok().flatten();
+        checkout.git = git.map(|git| domain::GitInfo {
+            r#ref: fetched.reference.clone(),
+            main_branch: fetched.main_branch.clone(),
+            ..domain::GitInfo::from(git)
+        });
+        Ok((checkout, fetched))
     }
 }
 

@@ -1,14 +1,15 @@
-//! What git knows about a folder, without starting a program.
+//! What git knows: about a folder, and about a repository elsewhere.
 //!
 //! Owns reading a repository (commit, branch, tag, author, what was changed since), choosing the files of a
-//! workspace, and writing out the tree of a commit. Leaves to others where a workspace is kept and what a build calls
-//! these facts. Everything here blocks: call it off the event loop. Start reading at [`describe`] and
-//! [`snapshot_files`].
+//! workspace, writing out the tree of a commit, and fetching a repository from elsewhere. Leaves to others where a
+//! workspace is kept and what a build calls these facts. Everything here blocks: call it off the event loop. Start
+//! reading at [`describe`], [`snapshot_files`] and [`fetch`](mod@fetch), which alone starts programs.
 
 mod changes;
 mod checkout;
 mod describe;
 mod export;
+pub mod fetch;
 mod git_folder;
 mod snapshot;
 mod url;

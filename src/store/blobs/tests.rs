@@ -10,10 +10,9 @@ use object_store::memory::InMemory;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
+use crate::counted;
 use crate::domain::Sid;
 
-#[path = "../../../tests/shared/counted.rs"]
-mod counted;
 #[path = "../../../tests/e2e/moto.rs"]
 mod moto;
 
