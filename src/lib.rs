@@ -33,6 +33,7 @@
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
 //! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are | leaves, `ports`, `journal` |
 //! | `remote` | the client of a MonkeyCI server: credentials on the wire, calls, events, downloads; a build there as a source | leaves, `ports`, `wire`, `journal` |
+//! | `secrets` | where credentials of servers are kept: the keyring, a file for those who ask for it | leaves, `ports` |
 //! | `vcs` | what git says of a checkout; the workspace; fetching repositories | leaves, `ports` |
 //! | `replay` | a recording as a source | leaves, `ports`, `journal` |
 //! | `config` | files, layers, defaults; keys and theme as typed | leaves |
@@ -45,7 +46,7 @@
 //! Leaves: `domain`, `edn`, `logs`, `archive`, `process`. They know nothing of the rest, so any
 //! edge may use them.
 //!
-//! To come, with a row of their own then: `secrets` (keyring), `server` (the engine as a small server).
+//! To come, with a row of its own then: `server` (the engine as a small server).
 
 pub mod api_client;
 pub mod app;
@@ -65,6 +66,7 @@ pub mod remote;
 pub mod replay;
 pub mod script;
 pub mod script_api;
+pub mod secrets;
 pub mod store;
 pub mod tui;
 pub mod ui;
