@@ -4,10 +4,14 @@
 //! environment tells ([`Look`]). What comes with a checkout ([`read_project`]) is hostile input and
 //! has no say in any of it.
 
+mod edit;
 mod look;
 mod project;
+mod servers;
 mod user;
 
+pub use edit::{ServerEntry, with_server};
 pub use look::{Background, ColorDepth, GlyphSet, Look};
 pub use project::{OrgConfig, PROJECT_FILE, ProjectConfig, RepoConfig, read_project};
-pub use user::{Bucket, Storage, USER_FILE, UserConfig, read_user};
+pub use servers::{Server, is_server_name};
+pub use user::{Bucket, Storage, USER_FILE, UserConfig, parse_user, read_user};

@@ -1,5 +1,5 @@
-//! `config.toml`: what a user has chosen, for all projects. So far where artifacts and caches are
-//! kept.
+//! `config.toml`: what a user has chosen, for all projects: where artifacts and caches are kept, and
+//! the servers that are known (`servers.rs`).
 //!
 //! ```toml
 //! [storage]
@@ -16,10 +16,13 @@
 //!
 //! Credentials are never in it: a file that is copied and shown around is no place for them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use super::servers::{self, Server};
 
 /// The file's name in the config folder.
 pub const USER_FILE: &str = "config.toml";
@@ -31,10 +34,14 @@ const LARGEST: u64 = 1 << 20;
 const SECRET: &[&str] = &[
     "access-key",
     "access-key-id",
+    "api-token",
+    "authorization",
     "aws-access-key-id",
     "aws-secret-access-key",
     "aws-session-token",
+    "jwt",
     "password",
+    "refresh-token",
     "secret",
     "secret-access-key",
     "secret-key",
@@ -47,6 +54,8 @@ const SECRET: &[&str] = &[
 pub struct UserConfig {
     /// Where artifacts and caches are kept.
     pub storage: Storage,
+    /// The servers that are known, by name.
+    pub servers: Vec<Server>,
 }
 
 /// `[storage]`, checked.
@@ -82,6 +91,8 @@ pub struct Bucket {
 struct File {
     #[serde(default)]
     storage: Typed,
+    #[serde(default)]
+    servers: BTreeMap<String, servers::Typed>,
     #[serde(flatten)]
     rest: toml::Table,
 }
@@ -123,10 +134,15 @@ pub fn read_user(config_dir: &Path) -> Result<(UserConfig, Vec<String>), String>
         Err(error) => Err(error.to_string()),
     };
     let text = text.map_err(|why| format!("{name} cannot be read: {why}"))?;
-    parse(&name, &text)
+    parse_user(config_dir, &name, &text)
 }
 
-fn parse(name: &str, text: &str) -> Result<(UserConfig, Vec<String>), String> {
+/// As [`read_user`], for a text that is not in the file yet. `name` stands for it in sentences.
+pub fn parse_user(
+    config_dir: &Path,
+    name: &str,
+    text: &str,
+) -> Result<(UserConfig, Vec<String>), String> {
     refuse_secrets(name, text)?;
     let file: File = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
@@ -141,13 +157,15 @@ fn parse(name: &str, text: &str) -> Result<(UserConfig, Vec<String>), String> {
     let storage = (file.storage)
         .check()
         .map_err(|(key, why)| format!("{name}: storage.{key} {why}"))?;
+    let servers = servers::check(file.servers, config_dir)
+        .map_err(|(key, why)| format!("{name}: {key} {why}"))?;
     let unknown: Vec<&str> = file.rest.keys().map(String::as_str).collect();
     let mut remarks = Vec::new();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
         remarks.push(format!("{name} has keys that mean nothing here: {unknown}"));
     }
-    Ok((UserConfig { storage }, remarks))
+    Ok((UserConfig { storage, servers }, remarks))
 }
 
 /// Says it before anything else is said of such a key: its line may be quoted there.
@@ -155,20 +173,29 @@ fn refuse_secrets(name: &str, text: &str) -> Result<(), String> {
     let Ok(table) = text.parse::<toml::Table>() else {
         return Ok(());
     };
-    let Some(storage) = table.get("storage").and_then(toml::Value::as_table) else {
-        return Ok(());
+    let is_secret =
+        |key: &&String| SECRET.contains(&key.replace('_', "-").to_ascii_lowercase().as_str());
+    let inner = |table: &toml::Table, key: &str| {
+        let inner = table.get(key).and_then(toml::Value::as_table);
+        inner.cloned().unwrap_or_default()
     };
-    let secret = storage
-        .keys()
-        .find(|key| SECRET.contains(&key.replace('_', "-").to_ascii_lowercase().as_str()));
-    match secret {
-        None => Ok(()),
-        Some(key) => Err(format!(
+    if let Some(key) = inner(&table, "storage").keys().find(is_secret) {
+        return Err(format!(
             "{name}: storage.{key}: credentials are not taken from this file; set \
              AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile of \
              ~/.aws/credentials with storage.profile"
-        )),
+        ));
     }
+    let servers = inner(&table, "servers");
+    for server in servers.keys() {
+        if let Some(key) = inner(&servers, server).keys().find(is_secret) {
+            return Err(format!(
+                "{name}: servers.{server}.{key}: credentials are not taken from this file; \
+                 `monkeyci-tui login` keeps them where they belong"
+            ));
+        }
+    }
+    Ok(())
 }
 
 type Wrong = (&'static str, String);
@@ -302,12 +329,17 @@ fn line_of(text: &str, at: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn parse(name: &str, text: &str) -> Result<(UserConfig, Vec<String>), String> {
+        parse_user(Path::new("/config"), name, text)
+    }
+
     fn bucket(more: &str) -> Result<Bucket, String> {
         let text = format!("[storage]\nkind = \"s3\"\nbucket = \"ci-1\"\n{more}");
         match parse("f", &text)? {
             (
                 UserConfig {
                     storage: Storage::S3(bucket),
+                    ..
                 },
                 _,
             ) => Ok(bucket),

@@ -33,6 +33,7 @@ mod screenshots;
 mod shell_desk;
 mod storage;
 mod surroundings;
+mod target;
 
 use std::future::Future;
 use std::io::IsTerminal;
