@@ -173,6 +173,15 @@ pub enum RemoteError {
         /// Why.
         reason: String,
     },
+    /// A build was asked for, and is nowhere.
+    #[error(
+        "the server has taken the order, but no new build of {repo} has appeared; \
+         `monkeyci-tui attach {repo}` shows what there is"
+    )]
+    Unseen {
+        /// Org and repo.
+        repo: String,
+    },
     /// A file of this machine.
     #[error("cannot write {}: {reason}", path.display())]
     File {

@@ -19,6 +19,7 @@ mod exchange;
 pub mod follow;
 mod refusal;
 mod retry;
+mod started;
 mod transport;
 mod types;
 
@@ -33,4 +34,5 @@ pub use download::Downloaded;
 pub use error::RemoteError;
 pub use events::{OrgEvent, OrgEvents};
 pub use retry::Retry;
+pub use started::Start;
 pub use types::{ArtifactInfo, BuildInfo, Credits, JobInfo, OrgInfo, RepoInfo, Stats, UserInfo};
