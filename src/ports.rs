@@ -489,6 +489,8 @@ pub struct Offers {
     pub unblock: bool,
     /// The build runs inside this program and ends with it.
     pub owned: bool,
+    /// A job of it can be run here.
+    pub copy: bool,
 }
 
 /// What a source has to tell.

@@ -103,6 +103,7 @@ impl BuildSource for WatchSource {
             cancel: true,
             unblock: true,
             owned: false,
+            copy: false,
         }
     }
 

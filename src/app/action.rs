@@ -50,6 +50,7 @@ pub enum Action {
     RerunFailed,
     Cancel,
     Detach,
+    RunHere,
     Unblock,
     Shell,
     Keep,
@@ -252,6 +253,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::RerunFailed, "rerun-failed", "rerun failed", "run again what failed", &["R"], GLOBAL, Group::Act),
     row(Action::Unblock, "unblock", "approve", "approve the blocked job", &["A"], GLOBAL, Group::Act),
     row(Action::Cancel, "cancel", "cancel", "cancel the build; asks first", &["x"], GLOBAL, Group::Act),
+    row(Action::RunHere, "run-here", "run here", "run a job of a server here: its commit, its artifacts", &["L"], GLOBAL, Group::Act),
     row(Action::Detach, "detach", "detach", "watch this build no more; it goes on where it runs", &["D"], GLOBAL, Group::Act),
 
     row(Action::Shell, "shell", "shell", "a shell in the job's container", &["s"], GLOBAL, Group::Act),

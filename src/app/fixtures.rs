@@ -118,6 +118,7 @@ impl Stage {
                 cancel: live,
                 unblock: live,
                 owned: live,
+                copy: false,
             },
             live,
             logs: Some("/home/ada/.local/share/monkeyci-tui/builds/calc/42".into()),

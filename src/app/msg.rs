@@ -324,6 +324,8 @@ pub enum Effect {
         to: PathBuf,
     },
 
+    /// Run a job of a build on a server here. Answer: [`Msg::BuildOpened`], or a bad notice.
+    RunHere(Sid, JobId),
     /// Keep the container of a job if it fails, or do not. Answer: a notice.
     KeepContainer(Sid, JobId),
     /// Open a shell in the container of a job. Answers: [`Msg::ShellScreen`] and [`Msg::ShellEnded`] with

@@ -792,6 +792,26 @@ fn a_lost_connection_says_when_it_is_tried_again() {
 }
 
 #[test]
+fn a_job_of_a_build_on_a_server_is_run_here() {
+    let mut stage = fixtures::running(SIZE);
+    stage.effects.clear();
+    stage.press("L");
+    assert!(stage.effects.is_empty(), "it is here already");
+    stage.state.view_mut().info.offers.copy = true;
+    stage.state.view_mut().selected = Selected::Build;
+    stage.press("L");
+    assert!(stage.effects.is_empty(), "of a build, a job has to be named");
+    let job = JobId::new("unit-tests");
+    stage.state.view_mut().selected = Selected::Job(job.clone());
+    stage.press("L");
+    assert_eq!(stage.effects, [Effect::RunHere(fixtures::sid(), job)]);
+    // Once is enough.
+    stage.effects.clear();
+    stage.press("L");
+    assert!(stage.effects.is_empty());
+}
+
+#[test]
 fn a_build_that_runs_elsewhere_is_let_go_of() {
     let mut stage = fixtures::running(SIZE);
     stage.effects.clear();

@@ -357,9 +357,14 @@ pub struct DemoArgs {
 #[derive(Debug, Clone, clap::Args)]
 #[command(group(ArgGroup::new("shown").args(["plain", "json"])))]
 pub struct AttachArgs {
-    /// A build id, a unique prefix of one, or `last`.
-    #[arg(default_value = "last", value_name = "BUILD")]
+    /// A build here: its id, a unique prefix of one, `last`, `local`. Or on a server: ORG/REPO,
+    /// ORG/REPO/BUILD, or a URL of the web app.
+    #[arg(default_value = "last", value_name = "TARGET")]
     pub target: String,
+
+    /// Look for it on this server only.
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
 
     /// Print plain text instead of drawing.
     #[arg(long)]

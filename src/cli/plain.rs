@@ -17,8 +17,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::{
-    Build, BuildStatus, Event, EventKind, JobId, JobState, JobStatus, LogId, Millis, TuiEvent,
-    file_name,
+    Build, BuildStatus, Event, EventKind, JobId, JobState, JobStatus, JobUpdate, LogId, Millis,
+    TuiEvent, file_name,
 };
 use crate::logs::{LogPaths, LogReader, NO_COMMAND};
 
@@ -122,6 +122,9 @@ impl<W: Write> PlainReporter<W> {
             .as_ref()
             .and_then(|id| self.build.job(id))
             .is_some_and(JobState::is_over);
+        if let EventKind::BuildUpdated { jobs, .. } = &event.kind {
+            return self.updated(event, jobs);
+        }
         self.build.apply(event);
         self.last_time = event.at();
         match (&event.kind, &event.job_id) {
@@ -134,20 +137,9 @@ impl<W: Write> PlainReporter<W> {
                     .max()
                     .unwrap_or_default()
                     .min(WIDEST_NAME);
-                let plural = if jobs.len() == 1 { "job" } else { "jobs" };
-                self.say(
-                    event.at(),
-                    "build",
-                    Mark::Note,
-                    &format!("{} {plural}", jobs.len()),
-                )
+                self.say_how_many(event.at(), jobs.len())
             }
-            (EventKind::JobBlocked, Some(id)) => self.say(
-                event.at(),
-                id.as_str(),
-                Mark::Waits,
-                &format!("blocked: approve it with `monkeyci-tui unblock {id}`"),
-            ),
+            (EventKind::JobBlocked, Some(id)) => self.blocked(event.at(), id),
             (EventKind::JobUnblocked, Some(id)) => {
                 self.say(event.at(), id.as_str(), Mark::Note, "approved")
             }
@@ -192,10 +184,79 @@ impl<W: Write> PlainReporter<W> {
                 let of = id.as_ref().map_or("build", JobId::as_str).to_owned();
                 self.say(event.at(), &of, Mark::Note, &text)
             }
+            (EventKind::Tui(TuiEvent::Remote { server }), _) => {
+                let text = format!("on server {server}");
+                self.say(event.at(), "build", Mark::Note, &text)
+            }
+            (EventKind::Tui(TuiEvent::Gap), _) => {
+                let message = event.message.clone().unwrap_or_default();
+                self.say(event.at(), "build", Mark::Warns, &message)
+            }
             (EventKind::BuildCanceled, _) => self.say(event.at(), "build", Mark::Warns, "stopping"),
             (EventKind::BuildEnd { .. }, _) => self.end(event.at()),
             _ => Ok(()),
         }
+    }
+
+    /// Prints what is new in what a server says of a build as a whole.
+    fn updated(&mut self, event: &Event, jobs: &[JobUpdate]) -> io::Result<()> {
+        let at = event.at();
+        let is_first = self.build.created.is_none();
+        let were_known = self.build.script_loaded;
+        let before: Vec<Option<JobStatus>> = jobs
+            .iter()
+            .map(|update| self.build.job(&update.job.id).map(|job| job.status.clone()))
+            .collect();
+        self.build.apply(event);
+        self.last_time = at;
+        if is_first {
+            self.begin(at)?;
+        }
+        if !were_known && !jobs.is_empty() {
+            let names = jobs.iter().map(|it| it.job.id.as_str().chars().count());
+            self.width = names
+                .chain([self.width])
+                .max()
+                .unwrap_or_default()
+                .min(WIDEST_NAME);
+            self.say_how_many(at, jobs.len())?;
+        }
+        for (update, before) in jobs.iter().zip(before) {
+            let id = &update.job.id;
+            let Some(status) = self.build.job(id).map(|job| job.status.clone()) else {
+                continue;
+            };
+            if before.as_ref() == Some(&status) {
+                continue;
+            }
+            let had_begun = matches!(before, Some(JobStatus::Running));
+            let began = self
+                .build
+                .job(id)
+                .is_some_and(|job| job.start_time.is_some());
+            if began && !had_begun {
+                let at = update.start_time.unwrap_or(at);
+                self.say(at, id.as_str(), Mark::Runs, "started")?;
+            }
+            match status {
+                JobStatus::Blocked => self.blocked(at, id)?,
+                _ if self.build.job(id).is_some_and(JobState::is_over) => {
+                    self.job_ended(update.end_time.unwrap_or(at), id)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn say_how_many(&mut self, at: Millis, jobs: usize) -> io::Result<()> {
+        let plural = if jobs == 1 { "job" } else { "jobs" };
+        self.say(at, "build", Mark::Note, &format!("{jobs} {plural}"))
+    }
+
+    fn blocked(&mut self, at: Millis, id: &JobId) -> io::Result<()> {
+        let text = format!("blocked: approve it with `monkeyci-tui unblock {id}`");
+        self.say(at, id.as_str(), Mark::Waits, &text)
     }
 
     /// Prints what a log has that is new, but for an unfinished line.

@@ -72,7 +72,7 @@ fn replaced(text: &str, name: &str, pairs: &[(&str, &str)]) -> Option<String> {
         let bare = line.split('#').next().unwrap_or_default();
         bare.split_whitespace().collect::<String>() == header
     };
-    let start = lines.iter().position(|line| is_header(line))? + 1;
+    let start = lines.iter().position(is_header)? + 1;
     let length = lines[start..]
         .iter()
         .position(|line| line.trim_start().starts_with('['))

@@ -45,6 +45,7 @@ impl BuildSource for LocalSource {
             cancel: true,
             unblock: true,
             owned: true,
+            copy: false,
         }
     }
 

@@ -74,6 +74,11 @@ impl BaseUrl {
         host_of(&self.0)
     }
 
+    /// Scheme, host and port: what a browser would call the origin.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
     /// The same server with another path.
     #[must_use]
     pub fn with_path(&self, path: &str) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! Every effect is begun here and answered by a message; nothing here waits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,9 +17,10 @@ use crate::app::{
     BuildInfo, BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
 };
 use crate::cli::ExecutorChoice;
-use crate::domain::{BlobKind, Event, Sid};
+use crate::domain::{BlobKind, Event, JobId, LogId, Sid};
 use crate::engine::{BuildSummary, EngineHandle, LocalSource, StopReason};
 use crate::ports::{BlobKey, BlobStore, BuildSource, Control};
+use crate::remote::follow::Interest;
 use crate::replay::Recording;
 use crate::script;
 use crate::store::{BuildSpec, History, Home};
@@ -31,6 +32,8 @@ use super::executor;
 use super::history;
 use super::local::{self, BuildRequest};
 use super::log_desk::{self, LogTask};
+use super::remote::{Connections, RemoteRepo, RemoteSid};
+use super::reproduce;
 use super::shell_desk::{self, Order};
 use super::storage;
 
@@ -55,6 +58,9 @@ pub(super) struct Desk {
     host_agreed: AtomicBool,
     /// The shell that is open.
     shell: Mutex<Option<mpsc::UnboundedSender<Order>>>,
+    /// A repository on a server, whose builds are listed with those of the project.
+    remote: Option<RemoteRepo>,
+    connections: Connections,
 }
 
 /// A build with a source.
@@ -67,6 +73,8 @@ struct Open {
     /// Its engine, when it runs here.
     engine: Option<EngineHandle>,
     summary: Option<JoinHandle<BuildSummary>>,
+    /// Told which log is looked at, when it runs on a server.
+    interest: Option<Arc<Interest>>,
 }
 
 impl Desk {
@@ -77,6 +85,7 @@ impl Desk {
         to_app: mpsc::UnboundedSender<Msg>,
         runtime: Handle,
     ) -> Self {
+        let connections = Connections::new(home.clone());
         let answers = to_app.clone();
         let logs = log_desk::start(move |msg| {
             // An app that is gone needs no answers.
@@ -93,6 +102,18 @@ impl Desk {
             first: Arc::default(),
             host_agreed: AtomicBool::new(false),
             shell: Mutex::default(),
+            remote: None,
+            connections,
+        }
+    }
+
+    /// Lists the builds of a repository on a server too.
+    #[must_use]
+    pub(super) fn with_remote(self, remote: Option<RemoteRepo>, connections: Connections) -> Self {
+        Self {
+            remote,
+            connections,
+            ..self
         }
     }
 
@@ -116,9 +137,10 @@ impl Desk {
                     open.remove(&sid);
                 }
             }
-            Effect::RefreshHistory => self.refresh_history(),
+            Effect::RefreshHistory => drop(self.runtime.spawn(self.refresh())),
             Effect::ReloadProject => self.reload_project(),
             Effect::ReadLog(request) => {
+                self.is_looked_at(&request.sid, &request.log);
                 let dir = self.logs_dir(&request.sid);
                 self.ask_logs(LogTask::Read(request, dir));
             }
@@ -143,6 +165,7 @@ impl Desk {
                 id,
                 to,
             } => self.save_blob(&sid, kind, &id, to),
+            Effect::RunHere(sid, job) => self.run_here(&sid, job),
             Effect::KeepContainer(sid, job) => {
                 let to_app = self.to_app.clone();
                 self.runtime.spawn(async move {
@@ -212,6 +235,18 @@ impl Desk {
             .map_or_else(|| self.home.build(sid).logs, |build| build.logs_dir.clone())
     }
 
+    fn is_looked_at(&self, sid: &Sid, log: &LogId) {
+        let open = self.lock();
+        for (other, build) in &*open {
+            if let Some(interest) = &build.interest {
+                interest.set(match log {
+                    LogId::Job(job) if other == sid => Some(job.clone()),
+                    _ => None,
+                });
+            }
+        }
+    }
+
     fn ask_logs(&self, task: LogTask) {
         // The thread ends with this desk and not before.
         let _ = self.logs.send(task);
@@ -241,6 +276,9 @@ impl Desk {
                 Ok(request) => request,
                 Err(error) => return self.say_bad(&error),
             },
+            Origin::Again(sid) if let Some(remote) = RemoteSid::of(sid) => {
+                return self.retry(remote, !wanted.jobs.is_empty());
+            }
             Origin::Again(sid) => {
                 let known = self.lock().get(sid).and_then(|build| build.request.clone());
                 known.unwrap_or_else(|| self.template.clone())
@@ -288,44 +326,135 @@ impl Desk {
         }
     }
 
+    /// Runs a job of a build on a server here.
+    fn run_here(&self, sid: &Sid, job: JobId) {
+        let Some(remote) = RemoteSid::of(sid) else {
+            let notice = Notice::bad("only a build on a server is not here");
+            return self.tell(Msg::Notice(notice));
+        };
+        let (home, connections) = (self.home.clone(), self.connections.clone());
+        let opener = self.opener();
+        let mut template = self.template.clone();
+        if self.host_agreed.load(Ordering::Relaxed) {
+            template.run.executor = ExecutorChoice::Host;
+        }
+        self.runtime.spawn(async move {
+            let started = async {
+                let request =
+                    reproduce::prepare(&home, &connections, &remote, &job, &template).await?;
+                let running = local::start(&home, request.clone()).await?;
+                opener.open_running(running, request);
+                Ok::<_, UserError>(())
+            };
+            if let Err(error) = started.await {
+                opener.tell(Msg::Notice(Notice::bad(error.to_string())));
+            }
+        });
+    }
+
+    /// Has a server run a build again, and follows the new one.
+    fn retry(&self, remote: RemoteSid, only_some: bool) {
+        let home = self.home.clone();
+        let connections = self.connections.clone();
+        let opener = self.opener();
+        self.runtime.spawn(async move {
+            if only_some {
+                let text = "a server runs all jobs of a build again";
+                opener.tell(Msg::Notice(Notice::good(text)));
+            }
+            let opened = async {
+                let again = connections.retry(&remote).await?;
+                opener.open_remote(&home, &connections, again).await
+            };
+            if let Err(error) = opened.await {
+                opener.tell(Msg::Notice(Notice::bad(error.to_string())));
+            }
+        });
+    }
+
     fn open_build(&self, sid: Sid) {
         let home = self.home.clone();
         let opener = self.opener();
+        if let Some(remote) = RemoteSid::of(&sid).filter(|remote| !remote.is_recorded(&home)) {
+            let connections = self.connections.clone();
+            self.runtime.spawn(async move {
+                if let Err(error) = opener.open_remote(&home, &connections, remote).await {
+                    opener.tell(Msg::Notice(Notice::bad(error.to_string())));
+                }
+            });
+            return;
+        }
         // Reads a journal: off the loop.
         self.runtime
             .spawn_blocking(move || match open_recorded(&home, &sid) {
-                Ok((source, info)) => opener.open(source, info, None, None, None),
+                Ok((source, info)) => opener.open(source, info, None, None, None, None),
                 Err(error) => opener.tell(Msg::Notice(Notice::bad(error.to_string()))),
             });
     }
 
-    fn refresh_history(&self) {
-        self.runtime.spawn_blocking(self.refresher());
+    /// Reads the list of builds and tells it to the app; those of a server as soon as it has answered.
+    pub(super) fn refresh(&self) -> impl Future<Output = ()> + Send + use<> {
+        let read = self.refresher();
+        let remote = self.remote.clone();
+        let connections = self.connections.clone();
+        let to_app = self.to_app.clone();
+        async move {
+            let Ok(mut items) = tokio::task::spawn_blocking(read).await else {
+                return;
+            };
+            let Some(remote) = remote else { return };
+            match connections.list(&remote).await {
+                Ok(builds) => {
+                    let known: HashSet<Sid> = builds.iter().map(|item| item.sid.clone()).collect();
+                    items.retain(|item| !known.contains(&item.sid));
+                    items.extend(builds);
+                    items.sort_by_key(|item| std::cmp::Reverse(item.start));
+                    // An app that is gone needs no answer.
+                    let _ = to_app.send(Msg::History(items));
+                }
+                Err(error) => {
+                    // Likewise.
+                    let _ = to_app.send(Msg::Notice(Notice::bad(error.to_string())));
+                }
+            }
+        }
     }
 
     /// What reads the list of builds and tells it to the app. Blocking.
-    pub(super) fn refresher(&self) -> impl FnOnce() + Send + use<> {
+    fn refresher(&self) -> impl FnOnce() -> Vec<HistoryItem> + Send + use<> {
         let home = self.home.clone();
         let project = self.project.clone();
         let to_app = self.to_app.clone();
+        let remote = self.remote.clone();
         move || {
-            let listing = History::new(&home)
+            let mut items = History::new(&home)
                 .of_repo("local", &local::repo_id(&project))
-                .list(HISTORY);
-            let items = listing.items.into_iter().map(|item| HistoryItem {
-                sid: item.sid,
-                status: item.status,
-                duration: item
-                    .end
-                    .zip(item.start.or(item.created))
-                    .map(|(end, start)| end.saturating_sub(start)),
-                start: item.start.or(item.created),
-                branch: item.branch,
-                commit: item.commit,
-                message: item.message.or(item.commit_message),
-            });
+                .list(HISTORY)
+                .items;
+            if let Some(remote) = &remote {
+                let org = format!("{}@{}", remote.org, remote.server);
+                let recorded = History::new(&home).of_repo(&org, &remote.repo);
+                items.extend(recorded.list(HISTORY).items);
+                items.sort_by_key(|item| std::cmp::Reverse(item.start.or(item.created)));
+            }
+            let items: Vec<HistoryItem> = items
+                .into_iter()
+                .map(|item| HistoryItem {
+                    sid: item.sid,
+                    status: item.status,
+                    duration: item
+                        .end
+                        .zip(item.start.or(item.created))
+                        .map(|(end, start)| end.saturating_sub(start)),
+                    start: item.start.or(item.created),
+                    branch: item.branch,
+                    commit: item.commit,
+                    message: item.message.or(item.commit_message),
+                })
+                .collect();
             // An app that is gone needs no answer.
-            let _ = to_app.send(Msg::History(items.collect()));
+            let _ = to_app.send(Msg::History(items.clone()));
+            items
         }
     }
 
@@ -428,7 +557,30 @@ impl Opener {
             Some(request),
             Some(running.handle),
             Some(running.summary),
+            None,
         );
+    }
+
+    /// Follows a build on a server.
+    async fn open_remote(
+        &self,
+        home: &Home,
+        connections: &Connections,
+        remote: RemoteSid,
+    ) -> Result<(), UserError> {
+        let source = connections.follow(&remote).await?;
+        let interest = source.interest();
+        let here = remote.here();
+        let info = BuildInfo {
+            offers: source.offers(),
+            live: true,
+            logs: Some(home.build(&here).dir),
+            again: Some(format!("monkeyci-tui retry {here}")),
+            place: Some(format!("server {}", remote.server)),
+            sid: here,
+        };
+        self.open(Box::new(source), info, None, None, None, Some(interest));
+        Ok(())
     }
 
     pub(super) fn open(
@@ -438,6 +590,7 @@ impl Opener {
         request: Option<BuildRequest>,
         engine: Option<EngineHandle>,
         summary: Option<JoinHandle<BuildSummary>>,
+        interest: Option<Arc<Interest>>,
     ) {
         let (controls, mut wanted) = mpsc::unbounded_channel();
         let sid = info.sid.clone();
@@ -452,6 +605,7 @@ impl Opener {
                     request,
                     engine,
                     summary,
+                    interest,
                 },
             );
         self.tell(Msg::BuildOpened(Box::new(info)));

@@ -19,7 +19,7 @@ use crate::engine::{
 };
 use crate::executors::scratch_name;
 use crate::hosts::{Host, HostChild};
-use crate::ports::{Checkout, Clock, SystemClock};
+use crate::ports::{BlobKey, BlobStore, Checkout, Clock, SystemClock, chain};
 use crate::script;
 use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
 use crate::store::{BuildFolder, Home, create_private};
@@ -29,6 +29,7 @@ use super::error::UserError;
 use super::executor::{self, Choice};
 use super::host::{self, HostOrders, Prepared};
 use super::params::FixedParams;
+use super::reproduce::Seeds;
 use super::storage;
 use super::surroundings::{self, FixedSecrets, warn_of_readers};
 
@@ -50,6 +51,10 @@ pub(super) struct BuildRequest {
     pub(super) attended: bool,
     /// What started it (events.md §3, `:source`).
     pub(super) source: &'static str,
+    /// Artifacts that are there from the beginning.
+    pub(super) artifacts: Seeds,
+    /// What whoever looks at it should know from the beginning.
+    pub(super) remarks: Vec<String>,
 }
 
 impl BuildRequest {
@@ -61,6 +66,8 @@ impl BuildRequest {
             run: RunArgs::default(),
             attended: true,
             source: "cli",
+            artifacts: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 
@@ -73,6 +80,8 @@ impl BuildRequest {
             run: args.run.clone(),
             attended,
             source: "cli",
+            artifacts: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 }
@@ -118,7 +127,7 @@ async fn set_up(
         refusal = Some(why);
         FixedParams::default()
     });
-    let mut remarks = Vec::new();
+    let mut remarks = request.remarks.clone();
     let secrets = FixedSecrets::resolve(&run.secrets, run.secrets_file.as_deref(), |name| {
         std::env::var(name).ok()
     });
@@ -166,6 +175,9 @@ async fn set_up(
     });
     masks.add(storage.secrets.iter().map(ExposeSecret::expose_secret));
     remarks.append(&mut storage.remarks);
+    if let Err(why) = seed(&*storage.blobs, &sid, &request.artifacts).await {
+        refusal.get_or_insert(why);
+    }
 
     let chosen_executor = match executor::choose(run.executor).await {
         Ok(choice) => Some(choice),
@@ -374,6 +386,22 @@ async fn set_up(
         folder,
         summary,
     })
+}
+
+/// Puts artifacts of an earlier build where jobs of this one look for them. The error is a sentence.
+async fn seed(blobs: &dyn BlobStore, sid: &Sid, artifacts: &Seeds) -> Result<(), String> {
+    for (id, archive) in artifacts {
+        let put = async {
+            let file = tokio::fs::File::open(archive).await;
+            let file = file.map_err(|error| error.to_string())?;
+            let key = BlobKey::artifact(sid, id);
+            let put = blobs.put(&key, Box::pin(file)).await;
+            put.map_err(|error| chain(&error))
+        };
+        put.await
+            .map_err(|why| format!("artifact {id:?} cannot be taken over: {why}"))?;
+    }
+    Ok(())
 }
 
 /// Listens on a port of this address that is free, and says where.

@@ -26,10 +26,14 @@ mod local;
 mod log_desk;
 mod pages;
 mod params;
+mod remote;
 mod report;
+mod reproduce;
 mod results;
 mod screen;
 mod screenshots;
+#[expect(dead_code, reason = "what commands over servers want of it comes with them")]
+mod servers;
 mod shell_desk;
 mod storage;
 mod surroundings;
@@ -50,7 +54,9 @@ use crate::store::{Home, Sweep, recover_interrupted, remove_stale_drafts};
 pub use error::{Exit, UserError};
 
 use local::BuildRequest;
+use remote::Connections;
 use report::Printing;
+use servers::Servers;
 
 /// How long the end of a build waits until what killed runs have left in an engine is removed.
 const LEFTOVERS: Duration = Duration::from_secs(5);
@@ -81,6 +87,8 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 run: args.run,
                 attended: true,
                 source: "cli",
+                artifacts: Vec::new(),
+                remarks: Vec::new(),
             };
             wait(screen::project(home, template, look))
         }
@@ -106,6 +114,8 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                     run: demo.run.clone(),
                     attended,
                     source: "cli",
+                    artifacts: Vec::new(),
+                    remarks: Vec::new(),
                 };
                 desk::demo_request(home, &template, demo.failing)
             })
@@ -181,13 +191,17 @@ fn show(
     })
 }
 
-/// `attach`: a build that runs in another process, or a recorded one.
-async fn attach(home: Home, mut args: AttachArgs, look: Look) -> Result<Exit, UserError> {
-    if args.target == "local" {
-        "last".clone_into(&mut args.target);
-    }
+/// `attach`: a build that runs in another process, a recorded one, or one on a server.
+async fn attach(home: Home, args: AttachArgs, look: Look) -> Result<Exit, UserError> {
     let draws = !args.plain && !args.json && std::io::stdout().is_terminal();
-    match history::live(&home, &args.target) {
+    let target = match args.target.as_str() {
+        "local" => "last",
+        target => target,
+    };
+    if args.server.is_some() || target.contains("://") || target.contains('@') {
+        return attach_to_server(home, &args, target, draws, look).await;
+    }
+    match history::live(&home, target) {
         Ok((sid, client)) => {
             if draws {
                 return screen::watch(home, sid, look).await;
@@ -198,7 +212,11 @@ async fn attach(home: Home, mut args: AttachArgs, look: Look) -> Result<Exit, Us
         }
         Err(none_runs) => {
             // What is over can still be looked at, by the same words.
-            let Ok((sid, folder)) = history::find(&home, &args.target) else {
+            let Ok((sid, folder)) = history::find(&home, target) else {
+                let is_elsewhere = target.contains('/') && Servers::of(&home)?.meant().is_ok();
+                if is_elsewhere {
+                    return attach_to_server(home, &args, target, draws, look).await;
+                }
                 return Err(none_runs);
             };
             if draws {
@@ -209,6 +227,31 @@ async fn attach(home: Home, mut args: AttachArgs, look: Look) -> Result<Exit, Us
             report::watch(Box::new(recording), look.printing(args.json)).await
         }
     }
+}
+
+/// A build on a server, or the builds of a repository there.
+async fn attach_to_server(
+    home: Home,
+    args: &AttachArgs,
+    target: &str,
+    draws: bool,
+    look: Look,
+) -> Result<Exit, UserError> {
+    let connections = Connections::new(home.clone());
+    let meant = connections.resolve(args.server.as_deref(), target).await?;
+    if draws {
+        return screen::remote(home, meant, connections, look).await;
+    }
+    let repo = format!("{}/{}", meant.repo.org, meant.repo.repo);
+    let Some(build) = meant.build else {
+        return Err(UserError::new(format!(
+            "{} has no builds yet",
+            clean(&repo)
+        )));
+    };
+    let source = connections.follow(&build).await?;
+    source.interest().set_all();
+    report::watch(Box::new(source), look.printing(args.json)).await
 }
 
 /// The child of a build: its orders come through stdin.

@@ -21,6 +21,7 @@ use super::again;
 use super::desk::{Desk, start_and_open};
 use super::error::{Exit, UserError};
 use super::local::{self, BuildRequest};
+use super::remote::{Connections, Meant, RemoteRepo};
 
 /// What is opened first.
 enum First {
@@ -62,11 +63,36 @@ pub(super) async fn watch(home: Home, sid: Sid, look: Look) -> Result<Exit, User
     show(home, template, First::Watch(sid), look).await
 }
 
+/// `attach` to a server: a build there, among those of its repository.
+pub(super) async fn remote(
+    home: Home,
+    meant: Meant,
+    connections: Connections,
+    look: Look,
+) -> Result<Exit, UserError> {
+    let first = match meant.build {
+        Some(build) => First::Watch(build.here()),
+        None => First::Nothing,
+    };
+    let template = BuildRequest::here();
+    show_with(home, template, first, look, Some((meant.repo, connections))).await
+}
+
 async fn show(
+    home: Home,
+    template: BuildRequest,
+    first: First,
+    look: Look,
+) -> Result<Exit, UserError> {
+    show_with(home, template, first, look, None).await
+}
+
+async fn show_with(
     home: Home,
     mut template: BuildRequest,
     first: First,
     look: Look,
+    remote: Option<(RemoteRepo, Connections)>,
 ) -> Result<Exit, UserError> {
     let dir = local::project_dir(&template.dir)?;
     template.dir.clone_from(&dir);
@@ -80,13 +106,16 @@ async fn show(
     };
     let (to_app, msgs) = mpsc::unbounded_channel();
     let runtime = Handle::current();
-    let desk = Desk::new(
+    let mut desk = Desk::new(
         home.clone(),
         template,
         dir.clone(),
         to_app.clone(),
         runtime.clone(),
     );
+    if let Some((repo, connections)) = remote {
+        desk = desk.with_remote(Some(repo), connections);
+    }
 
     // The first frame waits for nothing: what takes time comes as a message.
     let now = SystemClock.now();
@@ -220,11 +249,11 @@ fn begin(
         }
     }
     // The list of builds is right once those that were cut off are closed.
-    let refresh = desk.refresher();
+    let refresh = desk.refresh();
     runtime.spawn(async move {
         // A sweep that failed leaves the list as it is.
         let _ = swept.await;
-        refresh();
+        refresh.await;
     });
 }
 

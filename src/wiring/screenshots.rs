@@ -302,6 +302,7 @@ impl<'a> Show<'a> {
                     cancel: true,
                     unblock: true,
                     owned: true,
+                    copy: false,
                 },
                 live: true,
                 logs: None,

@@ -225,15 +225,24 @@ mod tests {
     fn an_address_of_the_web_app_says_all() {
         let web = || Some(At::Web(base("https://app.monkeyci.com")));
         for (path, ids) in [
-            ("/o/org/r/repo/b/build-17/j/job", ["org", "repo", "build-17", "job"]),
+            (
+                "/o/org/r/repo/b/build-17/j/job",
+                ["org", "repo", "build-17", "job"],
+            ),
             ("/o/org/r/repo/b/build-17/", ["org", "repo", "build-17", ""]),
-            ("/o/org/r/repo/b/build-17?tab=1#x", ["org", "repo", "build-17", ""]),
+            (
+                "/o/org/r/repo/b/build-17?tab=1#x",
+                ["org", "repo", "build-17", ""],
+            ),
             ("/o/org/r/repo", ["org", "repo", "", ""]),
             ("/o/org", ["org", "", "", ""]),
             ("/o/org/settings/x", ["org", "", "", ""]),
             ("/o/a%20b/r/c%2Fd/b/%C3%A9/j/o", ["a b", "c/d", "é", "o"]),
             ("/o/o/r/r/b/b/j/j", ["o", "r", "b", "j"]),
-            ("/o/org/r/repo/b/build-1/j/org", ["org", "repo", "build-1", "org"]),
+            (
+                "/o/org/r/repo/b/build-1/j/org",
+                ["org", "repo", "build-1", "org"],
+            ),
         ] {
             let text = format!("https://app.monkeyci.com{path}");
             assert_eq!(Target::parse(&text), Ok(target(web(), ids)), "{text}");
@@ -260,9 +269,17 @@ mod tests {
             let at = Some(At::Api(base(at)));
             assert_eq!(Target::parse(url), Ok(target(at, ids)), "{url}");
         }
-        for url in ["https://h", "https://h/v1/", "https://h/org", "https://h/o/"] {
+        for url in [
+            "https://h",
+            "https://h/v1/",
+            "https://h/org",
+            "https://h/o/",
+        ] {
             let parsed = Target::parse(url).unwrap();
-            assert!(matches!(parsed.at, Some(At::Address(_))), "{url}: {parsed:?}");
+            assert!(
+                matches!(parsed.at, Some(At::Address(_))),
+                "{url}: {parsed:?}"
+            );
             assert_eq!(parsed.org, None);
         }
     }

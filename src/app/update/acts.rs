@@ -135,6 +135,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 refuse(state, "this build cannot be canceled from here");
             }
         }
+        Action::RunHere => run_here(state, effects),
         Action::Detach => source::detach(state, effects),
         Action::Unblock => unblock(state, effects),
         Action::Shell => shell::open(state, effects),
@@ -503,6 +504,27 @@ fn launch(state: &mut State, request: BuildRequest, effects: &mut Vec<Effect>) {
     };
     say(state, told);
     effects.push(Effect::StartBuild(request));
+}
+
+/// Runs the selected job of a build on a server here.
+fn run_here(state: &mut State, effects: &mut Vec<Effect>) {
+    let view = state.view();
+    let refusal = match &view.selected {
+        _ if !view.info.offers.copy => "this build is here already: r runs a job again",
+        Selected::Build | Selected::Script => "select a job: L runs it here",
+        Selected::Job(_) if state.starting => "a build is being started already",
+        Selected::Job(job) => {
+            let (sid, job) = (view.info.sid.clone(), job.clone());
+            state.starting = true;
+            say(
+                state,
+                format!("fetching what {} needs …", text::clean(job.as_str())),
+            );
+            effects.push(Effect::RunHere(sid, job));
+            return;
+        }
+    };
+    refuse(state, refusal);
 }
 
 fn unblock(state: &mut State, effects: &mut Vec<Effect>) {

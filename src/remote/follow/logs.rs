@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ const STILL_GROWS: Millis = 5_000;
 pub struct Interest {
     job: Mutex<Option<JobId>>,
     changed: Notify,
+    all: AtomicBool,
 }
 
 impl Interest {
@@ -43,13 +45,19 @@ impl Interest {
         }
     }
 
+    /// All of them, as where they are printed.
+    pub fn set_all(&self) {
+        self.all.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
     fn is(&self, job: &JobId) -> bool {
         let known = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref() == Some(job)
+        self.all.load(Ordering::Relaxed) || known.as_ref() == Some(job)
     }
 }
 
@@ -136,7 +144,7 @@ impl RemoteLogs {
         all: bool,
         clock: &dyn Clock,
     ) -> Result<bool, Trouble> {
-        if !has_files(job) || job.start_time.is_none() && !all {
+        if !has_files(job) || job.start_time.is_none() {
             return Ok(false);
         }
         let dir = self.dir.clone();

@@ -108,6 +108,7 @@ impl BuildSource for RemoteSource {
             cancel: true,
             unblock: true,
             owned: false,
+            copy: true,
         }
     }
 

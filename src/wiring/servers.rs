@@ -1,0 +1,608 @@
+//! Which server is meant, and what lets the user in there.
+//!
+//! [`resolve`] is the one place that answers both for every command. Where no server is named it is
+//! the one of `MONKEYCI_TUI_URL`, else the one that the configuration calls the default, else the
+//! only one there is.
+//!
+//! A credential is looked for in the keyring, then in `MONKEYCI_TUI_TOKEN`, then in the file of
+//! those who asked for one. The one of the environment belongs to the server that is meant where
+//! none is named: no target that somebody sent gets it sent to him.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::{self, Server};
+use crate::domain::Sid;
+use crate::remote::{BaseUrl, Client, ClientOptions, Credential, Jwt, OnRefresh, RemoteError};
+use crate::secrets::{Kept, Place, SecretsError, Vault};
+use crate::store::Home;
+
+use super::error::UserError;
+use super::target::{At, BuildName, Target};
+
+/// The address of a server that is in no configuration.
+pub(super) const URL_VARIABLE: &str = "MONKEYCI_TUI_URL";
+
+/// A credential for the server that is meant where none is named.
+pub(super) const TOKEN_VARIABLE: &str = "MONKEYCI_TUI_TOKEN";
+
+/// What the server of [`URL_VARIABLE`] is called.
+const OF_ENVIRONMENT: &str = "environment";
+
+/// The servers that are known.
+#[derive(Debug)]
+pub(super) struct Servers {
+    /// In the order of their names.
+    pub all: Vec<Server>,
+    /// Sentences about the configuration.
+    pub remarks: Vec<String>,
+    of_environment: Option<Server>,
+}
+
+/// What was typed, looked up.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    pub server: Server,
+    /// As typed, else the server's default.
+    pub org: Option<String>,
+    pub repo: Option<String>,
+    pub build: Option<BuildName>,
+    pub job: Option<String>,
+    /// It is meant where none is named.
+    pub is_default: bool,
+}
+
+/// Looks up what was typed as a target, and as `--server`.
+pub(super) fn resolve(
+    servers: &Servers,
+    named: Option<&str>,
+    typed: Option<&str>,
+) -> Result<Resolved, UserError> {
+    let target = match typed {
+        Some(typed) => Target::parse(typed).map_err(UserError::new)?,
+        None => Target::default(),
+    };
+    let named = named.map(|named| servers.named(named)).transpose()?;
+    let server = match (&target.at, named) {
+        (None, Some(named)) => named,
+        (None, None) => servers.meant()?,
+        (Some(At::Name(name)), None) => servers.named(name)?,
+        (Some(At::Name(name)), Some(named)) if *name == named.name => named,
+        (Some(At::Name(name)), Some(_)) => {
+            // A word behind --server can only be a repo of its org, which needs the org.
+            let message = format!("{name:?} is no target on a server");
+            return Err(UserError::new(message).hint("give ORG/REPO or ORG/REPO/BUILD"));
+        }
+        (Some(at), Some(named)) if is_at(&named, at) => named,
+        (Some(_), Some(named)) => {
+            let message = format!("this address is not that of server {:?}", named.name);
+            return Err(UserError::new(message).hint("leave out --server"));
+        }
+        (Some(at), None) => servers.at(at)?,
+    };
+    let meant = servers.meant().ok();
+    Ok(Resolved {
+        is_default: meant.is_some_and(|meant| meant == server),
+        org: target.org.or_else(|| server.org.clone()),
+        server,
+        repo: target.repo,
+        build: target.build,
+        job: target.job,
+    })
+}
+
+impl Servers {
+    /// Those of the configuration and the environment.
+    pub fn of(home: &Home) -> Result<Self, UserError> {
+        let (config, remarks) = config::read_user(home.config()).map_err(UserError::new)?;
+        let typed = std::env::var(URL_VARIABLE).ok();
+        let of_environment = match typed.filter(|url| !url.is_empty()) {
+            None => None,
+            Some(url) => {
+                let base = BaseUrl::parse(&url)
+                    .map_err(|error| UserError::new(format!("{URL_VARIABLE}: {error}")))?;
+                Some(Server::at(OF_ENVIRONMENT, &base.to_string()))
+            }
+        };
+        Ok(Self {
+            all: config.servers,
+            remarks,
+            of_environment,
+        })
+    }
+
+    /// These and no others.
+    #[cfg(test)]
+    pub fn known(all: Vec<Server>) -> Self {
+        Self {
+            all,
+            remarks: Vec::new(),
+            of_environment: None,
+        }
+    }
+
+    /// The server that is meant where none is named.
+    pub fn meant(&self) -> Result<Server, UserError> {
+        if let Some(server) = &self.of_environment {
+            return Ok(server.clone());
+        }
+        if let Some(server) = self.all.iter().find(|server| server.default) {
+            return Ok(server.clone());
+        }
+        match &self.all[..] {
+            [] => Err(UserError::new("no MonkeyCI server is known here")
+                .hint("`monkeyci-tui login` makes one known")),
+            [one] => Ok(one.clone()),
+            several => Err(
+                UserError::new("several servers are known: name one with --server").hint(format!(
+                    "known: {}; with `default = true` in config.toml one of them is meant without \
+                     a word",
+                    names(several)
+                )),
+            ),
+        }
+    }
+
+    /// A server by its name or its address.
+    pub fn named(&self, name: &str) -> Result<Server, UserError> {
+        if name.contains("://") {
+            let base = BaseUrl::parse(name).map_err(|error| UserError::of(&error))?;
+            return self.at(&At::Address(base));
+        }
+        let known = self.all.iter().chain(&self.of_environment);
+        if let Some(server) = known.into_iter().find(|server| server.name == name) {
+            return Ok(server.clone());
+        }
+        let hint = if self.all.is_empty() {
+            "`monkeyci-tui login` makes a server known".to_owned()
+        } else {
+            format!("known: {}", names(&self.all))
+        };
+        Err(UserError::new(format!("no server is called {name:?}")).hint(hint))
+    }
+
+    /// A server by an address: one that is known, else one of which nothing else is.
+    fn at(&self, at: &At) -> Result<Server, UserError> {
+        let known = self.of_environment.iter().chain(&self.all);
+        let mut fitting: Vec<&Server> = known.filter(|server| is_at(server, at)).collect();
+        if fitting.len() > 1 {
+            let exact = |server: &&Server| is_exactly_at(server, at);
+            match fitting.iter().copied().find(exact) {
+                Some(server) => fitting = vec![server],
+                None => fitting.retain(|server| server.default),
+            }
+        }
+        match (&fitting[..], at) {
+            ([server], _) => Ok((*server).clone()),
+            ([], At::Api(base) | At::Address(base)) => {
+                Ok(Server::at(&base.host(), &base.to_string()))
+            }
+            ([], At::Web(base)) => {
+                let url = base.to_string();
+                let Some(api) = url.split_once("://app.") else {
+                    let message = format!("no server is known whose web app is at {url}");
+                    return Err(UserError::new(message).hint(
+                        "`monkeyci-tui login` with the address of its API makes it known; `web = \
+                         \"…\"` in config.toml says where its web app is",
+                    ));
+                };
+                let api = format!("{}://api.{}", api.0, api.1);
+                let base = BaseUrl::parse(&api).map_err(|error| UserError::of(&error))?;
+                Ok(Server::at(&base.host(), &base.with_path("").to_string()))
+            }
+            _ => Err(
+                UserError::new("several servers have this address: name one with --server")
+                    .hint(format!("known: {}", names(&self.all))),
+            ),
+        }
+    }
+}
+
+/// Whether an address is one of this server. Its path does not matter: the API may be found with
+/// and without `/v1`.
+fn is_at(server: &Server, at: &At) -> bool {
+    let api = BaseUrl::parse(&server.url).ok();
+    let web = server.web_url().and_then(|web| BaseUrl::parse(&web).ok());
+    let same = |known: Option<BaseUrl>, asked: &BaseUrl| {
+        known.is_some_and(|known| known.origin() == asked.origin())
+    };
+    match at {
+        At::Name(name) => *name == server.name,
+        At::Api(base) => same(api, base),
+        // A small server may have both at one address.
+        At::Web(base) | At::Address(base) => same(web, base) || same(api, base),
+    }
+}
+
+fn is_exactly_at(server: &Server, at: &At) -> bool {
+    match at {
+        At::Name(name) => *name == server.name,
+        At::Api(base) | At::Address(base) => base.to_string() == server.url,
+        At::Web(base) => server.web_url().is_some_and(|web| web == base.to_string()),
+    }
+}
+
+fn names(servers: &[Server]) -> String {
+    let names: Vec<&str> = servers.iter().map(|server| server.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// Where a credential was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Keyring,
+    Environment,
+    File,
+    Nowhere,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Keyring => "keyring",
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Nowhere => "no credential",
+        })
+    }
+}
+
+/// What lets a user in.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub credential: Credential,
+    pub source: Source,
+    /// Why there may be one that was not found.
+    pub trouble: Option<SecretsError>,
+}
+
+/// Looks for the credential of a server. May block: a keyring may ask its user.
+pub(super) fn credential(home: &Home, resolved: &Resolved) -> Result<Found, UserError> {
+    let vault = Vault::of_user(home.config());
+    let token = std::env::var(TOKEN_VARIABLE).ok();
+    let token = token.filter(|token| !token.trim().is_empty());
+    find_credential(&vault, resolved, token.map(SecretString::from))
+}
+
+fn find_credential<K: crate::secrets::Keyring>(
+    vault: &Vault<K>,
+    resolved: &Resolved,
+    token: Option<SecretString>,
+) -> Result<Found, UserError> {
+    let server = &resolved.server;
+    let address = origin(server)?;
+    let found = |kept: Kept, source: Source| Found {
+        credential: credential_of(kept),
+        source,
+        trouble: None,
+    };
+    // What nobody has logged in to has nothing kept.
+    let is_known = config::is_server_name(&server.name) && server.name != OF_ENVIRONMENT;
+    let mut trouble = None;
+    if is_known {
+        match vault.in_keyring(&server.name, &address) {
+            Ok(Some(kept)) => return Ok(found(kept, Source::Keyring)),
+            Ok(None) => {}
+            Err(error @ SecretsError::Keyring { .. }) => trouble = Some(error),
+            Err(error) => return Err(UserError::of(&error)),
+        }
+    }
+    if let Some(token) = token.filter(|_| resolved.is_default) {
+        return Ok(found(
+            kept_of(token.expose_secret(), None),
+            Source::Environment,
+        ));
+    }
+    if is_known
+        && let Some(kept) = vault
+            .in_file(&server.name, &address)
+            .map_err(|error| UserError::of(&error))?
+    {
+        return Ok(found(kept, Source::File));
+    }
+    Ok(Found {
+        credential: Credential::None,
+        source: Source::Nowhere,
+        trouble,
+    })
+}
+
+/// A credential as somebody typed it: a login has two dots in it, a token has none.
+pub(super) fn kept_of(text: &str, refresh: Option<&str>) -> Kept {
+    let text = text.trim();
+    if text.starts_with("eyJ") && text.matches('.').count() == 2 {
+        Kept::Login {
+            jwt: text.into(),
+            refresh: refresh.map(Into::into),
+        }
+    } else {
+        Kept::Token(text.into())
+    }
+}
+
+pub(super) fn credential_of(kept: Kept) -> Credential {
+    match kept {
+        Kept::Token(token) => Credential::Token(token),
+        Kept::Login { jwt, refresh } => Credential::Jwt(Jwt { jwt, refresh }),
+    }
+}
+
+/// What a credential is kept for: scheme, host and port.
+pub(super) fn origin(server: &Server) -> Result<String, UserError> {
+    let base = BaseUrl::parse(&server.url).map_err(|error| UserError::of(&error))?;
+    Ok(base.origin())
+}
+
+/// How a server is talked to, without a credential yet. Reads its CA file.
+pub(super) fn options(server: &Server) -> Result<ClientOptions, UserError> {
+    let parse = |url: &str| BaseUrl::parse(url).map_err(|error| UserError::of(&error));
+    let ca_pem = match &server.ca_file {
+        None => None,
+        Some(file) => Some(std::fs::read(file).map_err(|error| {
+            UserError::new(format!(
+                "the CA file {} of server {:?} cannot be read: {error}",
+                file.display(),
+                server.name
+            ))
+        })?),
+    };
+    Ok(ClientOptions {
+        events: server.events.as_deref().map(parse).transpose()?,
+        ca_pem,
+        proxy: server.proxy.clone(),
+        timeout: server.timeout,
+        allow_http: server.allow_http,
+        ..ClientOptions::new(parse(&server.url)?, Credential::None)
+    })
+}
+
+/// A client of what was resolved, with the credential that is kept for it. A login that is renewed
+/// is kept where the old one was.
+pub(super) fn client(home: &Home, resolved: &Resolved) -> Result<Client, UserError> {
+    let found = credential(home, resolved)?;
+    if let Some(trouble) = &found.trouble {
+        complain!(
+            "monkeyci-tui: no credential is used: {}",
+            UserError::of(trouble)
+        );
+    }
+    let on_refresh = keeper(home, resolved, found.source)?;
+    let options = ClientOptions {
+        credential: found.credential,
+        on_refresh,
+        ..options(&resolved.server)?
+    };
+    Client::new(options).map_err(|error| UserError::of(&error))
+}
+
+/// Keeps a renewed login.
+fn keeper(
+    home: &Home,
+    resolved: &Resolved,
+    source: Source,
+) -> Result<Option<OnRefresh>, UserError> {
+    let place = match source {
+        Source::Keyring => Place::Keyring,
+        Source::File => Place::File,
+        Source::Environment | Source::Nowhere => return Ok(None),
+    };
+    let vault = Vault::of_user(home.config());
+    let (name, address) = (resolved.server.name.clone(), origin(&resolved.server)?);
+    Ok(Some(OnRefresh(Arc::new(move |login: &Jwt| {
+        let kept = Kept::Login {
+            jwt: login.jwt.clone(),
+            refresh: login.refresh.clone(),
+        };
+        if let Err(error) = vault.save(&name, &address, &kept, place) {
+            complain!(
+                "monkeyci-tui: the login was renewed and cannot be kept; log in again later: {}",
+                UserError::of(&error)
+            );
+        }
+    }))))
+}
+
+impl Resolved {
+    /// Org and repo; the error says how to name them.
+    pub fn org_and_repo(&self) -> Result<(&str, &str), UserError> {
+        match (&self.org, &self.repo) {
+            (Some(org), Some(repo)) => Ok((org, repo)),
+            (Some(_), None) => Err(UserError::new("no repo is named")
+                .hint("give ORG/REPO, or the URL of a repo in the web app")),
+            (None, _) => Err(no_org()),
+        }
+    }
+
+    /// The org; the error says how to name it.
+    pub fn org(&self) -> Result<&str, UserError> {
+        self.org.as_deref().ok_or_else(no_org)
+    }
+
+    /// Org, repo and build: a build that is not named, or only as the newest, is asked for.
+    pub async fn sid(&self, client: &Client) -> Result<Sid, UserError> {
+        let (org, repo) = self.org_and_repo()?;
+        if let Some(BuildName::Id(build)) = &self.build {
+            return Ok(Sid::new(org, repo, build));
+        }
+        let latest = client
+            .latest(org, repo)
+            .await
+            .map_err(|error| said(&error))?;
+        match latest {
+            Some(build) => Ok(Sid::new(org, repo, build.build_id)),
+            None => Err(UserError::new(format!("{org}/{repo} has no builds yet"))
+                .hint(format!("`monkeyci-tui trigger {org}/{repo}` starts one"))),
+        }
+    }
+}
+
+fn no_org() -> UserError {
+    UserError::new("no org is named")
+        .hint("give ORG/REPO, or set `org` of the server in config.toml")
+}
+
+/// What a server's refusal is to a user.
+pub(super) fn said(error: &RemoteError) -> UserError {
+    UserError::of(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::Keyring;
+
+    fn server(name: &str, url: &str) -> Server {
+        Server::at(name, url)
+    }
+
+    fn servers(all: &[Server]) -> Servers {
+        Servers::known(all.to_vec())
+    }
+
+    fn two() -> Servers {
+        let mut one = server("one", "https://api.one.example/v1");
+        one.org = Some("mine".to_owned());
+        servers(&[one, server("two", "http://127.0.0.1:3000")])
+    }
+
+    fn name_of(servers: &Servers, named: Option<&str>, typed: &str) -> Result<String, String> {
+        resolve(servers, named, Some(typed))
+            .map(|resolved| format!("{} {}", resolved.server.name, resolved.server.url))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_server_is_the_one_that_is_named_in_whatever_way() {
+        let servers = two();
+        let one = "one https://api.one.example/v1";
+        for (named, typed) in [
+            (None, "one"),
+            (Some("one"), "o/r"),
+            (Some("one"), "one"),
+            (None, "https://app.one.example/o/x/r/y/b/build-1"),
+            (None, "https://api.one.example/org/x/repo/y"),
+            (None, "https://api.one.example"),
+            (Some("https://app.one.example"), "o/r"),
+            (Some("one"), "https://app.one.example/o/x"),
+        ] {
+            assert_eq!(
+                name_of(&servers, named, typed).as_deref(),
+                Ok(one),
+                "{typed}"
+            );
+        }
+        let other = name_of(&servers, None, "https://app.other.example/o/x").unwrap();
+        assert_eq!(other, "api.other.example https://api.other.example");
+        let local = name_of(&servers, None, "http://127.0.0.1:3000/o/x").unwrap();
+        assert_eq!(local, "two http://127.0.0.1:3000");
+        for (named, typed, said) in [
+            (None, "o/r", "several servers are known"),
+            (None, "three", "no server is called \"three\""),
+            (Some("three"), "o/r", "known: one, two"),
+            (
+                Some("one"),
+                "https://app.other.example/o/x",
+                "not that of server",
+            ),
+            (
+                None,
+                "https://ci.example/o/x",
+                "no server is known whose web app",
+            ),
+        ] {
+            let error = name_of(&servers, named, typed).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_none_is_named_it_is_the_default_or_the_only_one() {
+        let mut servers = two();
+        servers.all[1].default = true;
+        assert!(name_of(&servers, None, "o/r").unwrap().starts_with("two "));
+        servers.all.remove(1);
+        assert!(name_of(&servers, None, "o/r").unwrap().starts_with("one "));
+        servers.of_environment = Some(server(OF_ENVIRONMENT, "https://e.example"));
+        assert!(
+            name_of(&servers, None, "o/r")
+                .unwrap()
+                .starts_with(OF_ENVIRONMENT)
+        );
+        let none = self::servers(&[]);
+        let error = name_of(&none, None, "o/r").unwrap_err();
+        assert!(error.contains("monkeyci-tui login"), "{error}");
+    }
+
+    #[test]
+    fn the_org_is_the_one_that_is_named_or_the_servers() {
+        let servers = two();
+        let org = |typed: Option<&str>| resolve(&servers, Some("one"), typed).unwrap().org;
+        assert_eq!(org(None).as_deref(), Some("mine"));
+        assert_eq!(org(Some("o/r")).as_deref(), Some("o"));
+        let two = resolve(&servers, Some("two"), None).unwrap();
+        assert!(two.org().is_err());
+    }
+
+    struct NoKeyring;
+
+    impl Keyring for NoKeyring {
+        fn check(&self) -> Result<(), SecretsError> {
+            self.get("").map(drop)
+        }
+        fn get(&self, _: &str) -> Result<Option<SecretString>, SecretsError> {
+            let reason = "there is none".to_owned();
+            Err(SecretsError::Keyring { reason })
+        }
+        fn set(&self, server: &str, _: &SecretString) -> Result<(), SecretsError> {
+            self.get(server).map(drop)
+        }
+        fn remove(&self, server: &str) -> Result<bool, SecretsError> {
+            self.get(server).map(|_| false)
+        }
+    }
+
+    #[test]
+    fn the_credential_of_the_environment_goes_to_no_other_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(NoKeyring, folder.path());
+        let mut servers = two();
+        servers.all[0].default = true;
+        let found = |typed: &str| {
+            let resolved = resolve(&servers, None, Some(typed)).unwrap();
+            find_credential(&vault, &resolved, Some("hunter2".into())).unwrap()
+        };
+        assert_eq!(found("o/r").source, Source::Environment);
+        assert_eq!(
+            found("https://app.one.example/o/x").source,
+            Source::Environment
+        );
+        for typed in [
+            "two",
+            "https://evil.example",
+            "https://app.evil.example/o/x",
+        ] {
+            let found = found(typed);
+            assert_eq!(found.source, Source::Nowhere, "{typed}");
+            assert!(!found.credential.is_some());
+        }
+        // What is in the file counts after it.
+        let token = Kept::Token("t".into());
+        vault
+            .save("one", "https://api.one.example", &token, Place::File)
+            .unwrap();
+        assert_eq!(found("o/r").source, Source::Environment);
+        let resolved = resolve(&servers, None, Some("o/r")).unwrap();
+        let kept = find_credential(&vault, &resolved, None).unwrap();
+        assert_eq!(kept.source, Source::File);
+    }
+
+    #[test]
+    fn a_login_is_told_from_a_token() {
+        let is_login = |text: &str| matches!(kept_of(text, None), Kept::Login { .. });
+        assert!(is_login(" eyJhbGciOi.eyJzdWIi.c2ln\n"));
+        assert!(!is_login("0123456789abcdef"));
+        assert!(!is_login("eyJhbGciOi"));
+    }
+}
