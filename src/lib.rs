@@ -22,6 +22,7 @@
 //! | `logs` | one job's log: append, line index, ANSI, search, errors | nothing of ours |
 //! | `archive` | tar, gzip, and entries that mean harm | nothing of ours |
 //! | `process` | process groups, limits, reaping | nothing of ours |
+//! | `crypto` | the encryption of a server's parameters and keys | nothing of ours |
 //! | `ports` | the traits at the edges, and what crosses them | `domain` |
 //! | `wire` | EDN and JSON ⇄ domain, the framing of event streams | `domain`, `edn` |
 //! | `journal` | append, number, cursors, the file and its recovery | `domain`, `edn`, `wire` |
@@ -43,7 +44,7 @@
 //! | `cli` | commands as typed; the plain and JSON reporters | leaves, `wire`, `config` |
 //! | `wiring` | the composition root: resolves what was typed, builds the edges, carries out Effects | everything |
 //!
-//! Leaves: `domain`, `edn`, `logs`, `archive`, `process`. They know nothing of the rest, so any
+//! Leaves: `domain`, `edn`, `logs`, `archive`, `process`, `crypto`. They know nothing of the rest, so any
 //! edge may use them.
 //!
 //! To come, with a row of its own then: `server` (the engine as a small server).
@@ -53,6 +54,7 @@ pub mod app;
 pub mod archive;
 pub mod cli;
 pub mod config;
+pub mod crypto;
 pub mod domain;
 pub mod edn;
 pub mod engine;
