@@ -427,6 +427,45 @@ pub struct OrgInfo {
     pub name: Option<String>,
 }
 
+/// Why a server did not answer what was asked of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct UpstreamError {
+    /// A sentence for the script's author; no credential is in it.
+    pub reason: String,
+    /// How long the server wants to be left alone.
+    pub again_in: Option<Duration>,
+}
+
+impl UpstreamError {
+    /// A reason, after which the server may be asked again.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            again_in: None,
+        }
+    }
+}
+
+/// The MonkeyCI server that a build's repository is on, asked with the runner's own credential.
+/// The script sees what it answers, and never the credential (security.md §3).
+pub trait Upstream: Send + Sync + fmt::Debug {
+    /// The parameters that the server gives builds of the repository.
+    fn params(&self) -> BoxFuture<'_, Result<Vec<Param>, UpstreamError>>;
+
+    /// The repository, as the server knows it.
+    fn repo(&self) -> BoxFuture<'_, Result<RepoInfo, UpstreamError>>;
+
+    /// The organisation, as the server knows it.
+    fn org(&self) -> BoxFuture<'_, Result<OrgInfo, UpstreamError>>;
+
+    /// The clear text of a key that is encrypted with the organisation's.
+    fn decrypt_key<'a>(
+        &'a self,
+        encrypted: &'a str,
+    ) -> BoxFuture<'a, Result<SecretString, UpstreamError>>;
+}
+
 /// What a script may ask for beyond its own build.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -438,6 +477,59 @@ pub struct Surroundings {
     pub repo: RepoInfo,
     /// Its organisation.
     pub org: OrgInfo,
+    /// Who knows more of all that.
+    pub upstream: Option<Arc<dyn Upstream>>,
+}
+
+impl Surroundings {
+    /// The repository: what is known here, and the rest from the server.
+    pub async fn whole_repo(&self) -> Result<RepoInfo, UpstreamError> {
+        let known = self.repo.clone();
+        match &self.upstream {
+            Some(upstream) if !known.is_whole() => Ok(known.or(upstream.repo().await?)),
+            _ => Ok(known),
+        }
+    }
+
+    /// The organisation: what is known here, and the rest from the server.
+    pub async fn whole_org(&self) -> Result<OrgInfo, UpstreamError> {
+        let known = self.org.clone();
+        match &self.upstream {
+            Some(upstream) if !known.is_whole() => Ok(known.or(upstream.org().await?)),
+            _ => Ok(known),
+        }
+    }
+}
+
+impl RepoInfo {
+    fn is_whole(&self) -> bool {
+        self.name.is_some()
+            && self.url.is_some()
+            && self.main_branch.is_some()
+            && self.labels.is_some()
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            name: self.name.or(other.name),
+            url: self.url.or(other.url),
+            main_branch: self.main_branch.or(other.main_branch),
+            labels: self.labels.or(other.labels),
+        }
+    }
+}
+
+impl OrgInfo {
+    fn is_whole(&self) -> bool {
+        self.id.is_some() && self.name.is_some()
+    }
+
+    fn or(self, other: Self) -> Self {
+        Self {
+            id: self.id.or(other.id),
+            name: self.name.or(other.name),
+        }
+    }
 }
 
 /// Nothing is known.
@@ -448,6 +540,7 @@ impl Default for Surroundings {
             past: Arc::new(Nothing),
             repo: RepoInfo::default(),
             org: OrgInfo::default(),
+            upstream: None,
         }
     }
 }

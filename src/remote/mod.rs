@@ -6,7 +6,7 @@
 //!
 //! Start reading at [`Client`]; [`OrgEvents`] is the stream of an org's builds, `exchange.rs` has
 //! what every request goes through, `error.rs` what a server may answer instead; [`follow`] makes a
-//! source of a build there.
+//! source of a build there, [`forward`] hands on what a script asks.
 
 mod address;
 mod calls;
@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod exchange;
 pub mod follow;
+pub mod forward;
 mod refusal;
 mod retry;
 mod started;

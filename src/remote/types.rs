@@ -185,6 +185,8 @@ pub struct RepoInfo {
     pub main_branch: Option<String>,
     /// Everybody may look at its builds.
     pub public: bool,
+    /// Names and values, in the order of the answer.
+    pub labels: Vec<(String, String)>,
 }
 
 impl RepoInfo {
@@ -197,6 +199,14 @@ impl RepoInfo {
             url: text(map, "url"),
             main_branch: text(map, "main-branch"),
             public: map.get_kw("public").and_then(Value::as_bool) == Some(true),
+            labels: map
+                .get_kw("labels")
+                .and_then(Value::as_seq)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Value::as_map)
+                .filter_map(|label| Some((text(label, "name")?, text(label, "value")?)))
+                .collect(),
             id,
         })
     }

@@ -36,6 +36,9 @@ pub(super) fn test_operation() -> Operation {
 pub(super) async fn params(State(api): State<Api>, asker: Asker, format: Format) -> Response {
     match api.engine().params().params().await {
         Ok(params) => {
+            // Some may be news, from a server: before anybody can print them.
+            let secret = params.iter().filter(|param| !param.plain);
+            (api.engine().masks()).add(secret.map(|param| param.value.expose_secret()));
             api.note_read(&asker, "params", None);
             let params = params.iter().map(|param| Param {
                 name: param.name.clone(),
@@ -56,7 +59,10 @@ pub(super) fn params_operation() -> Operation {
         value: "https://npm.example.com".to_owned(),
     };
     Operation::new("get-params", "The build's parameters")
-        .describe("With their values, in clear. An empty list when there are none.")
+        .describe(
+            "With their values, in clear. An empty list when there are none. Those of the command \
+             line go before those of a server that is set up for the build.",
+        )
         .asker()
         .answers(200, "The parameters.", &Params(vec![param]))
         .error(500, "The parameters could not be had.")
@@ -137,11 +143,16 @@ pub(super) fn build_operation() -> Operation {
         .error(410, "The build is over.")
 }
 
-/// `POST /decrypt-key`. A build that runs here has no data key, so that nothing is
-/// encrypted and a key is its own clear text. Library `script` sends no content type and
-/// gets an EDN string; flavour B announces one and expects the bare text.
+/// Longest encrypted key that is taken, in bytes. A real one has 80.
+const LONGEST_KEY: usize = 4096;
+
+/// `POST /decrypt-key`. The server that is set up for the build is asked, with the runner's own
+/// credential. Without one a build that runs here has no data key, so that nothing is encrypted
+/// and a key is its own clear text. Library `script` sends no content type and gets an EDN string;
+/// flavour B announces one and expects the bare text.
 pub(super) async fn decrypt_key(
     State(api): State<Api>,
+    asker: Asker,
     format: Format,
     request: Request,
 ) -> Response {
@@ -153,18 +164,41 @@ pub(super) async fn decrypt_key(
     let Ok(text) = std::str::from_utf8(&body) else {
         return format.error(StatusCode::BAD_REQUEST, "a key is text");
     };
-    match edn::read_lenient(text) {
-        Ok(Value::Str(key)) if !typed => format.ok(&Key(key)),
-        Ok(Value::Str(key)) => reply::text(StatusCode::OK, key),
-        _ => reply::text(StatusCode::OK, text),
+    let (key, quoted) = match edn::read_lenient(text) {
+        Ok(Value::Str(key)) => (key, true),
+        _ => (text.to_owned(), false),
+    };
+    let key = match &api.engine().surroundings().upstream {
+        None => key,
+        Some(_) if key.len() > LONGEST_KEY => {
+            return format.error(StatusCode::BAD_REQUEST, "this is too long for a key");
+        }
+        Some(upstream) => match upstream.decrypt_key(key.trim()).await {
+            Ok(clear) => {
+                let clear = clear.expose_secret();
+                // Before anybody can print it.
+                api.engine().masks().add([clear]);
+                api.note_read(&asker, "key", None);
+                clear.to_owned()
+            }
+            Err(error) => {
+                api.warn_once(None, format!("a key could not be decrypted: {error}"));
+                return format.error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+            }
+        },
+    };
+    if quoted && !typed {
+        format.ok(&Key(key))
+    } else {
+        reply::text(StatusCode::OK, key)
     }
 }
 
 pub(super) fn decrypt_key_operation() -> Operation {
     Operation::new("decrypt-key", "Decrypts a key of the build")
         .describe(
-            "A build that runs here has no data key: nothing is encrypted, and a key is its own \
-             clear text. A client that names no content type is answered with a value; others \
+            "By the server that is set up for the build. Without one, nothing is encrypted, and a \
+             key is its own clear text. A client that names no content type is answered with a value; others \
              are given the bare text.",
         )
         .takes(
@@ -177,6 +211,8 @@ pub(super) fn decrypt_key_operation() -> Operation {
             "As bare text if the request has a content type.",
             "AAECAwQFBgc=",
         )
+        .asker()
+        .error(500, "The server did not decrypt it.")
 }
 
 /// `GET /workspace`: the archive of what was checked out, or 204.

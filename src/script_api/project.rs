@@ -1,8 +1,11 @@
-//! `GET /repo` and `GET /org`: what is known of where a build belongs. Without a server that is what
-//! git and `.monkeyci/tui.toml` say.
+//! `GET /repo` and `GET /org`: what is known of where a build belongs. That is what git and
+//! `.monkeyci/tui.toml` say, and what a server knows besides, if one is set up for the build.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
+
+use crate::ports::UpstreamError;
 
 use super::Api;
 use super::operation::Operation;
@@ -11,7 +14,10 @@ use super::shapes::{Label, Org, Repo};
 
 /// `GET /repo`.
 pub(super) async fn repo(State(api): State<Api>, format: Format) -> Response {
-    let known = &api.engine().surroundings().repo;
+    let known = match api.engine().surroundings().whole_repo().await {
+        Ok(known) => known,
+        Err(error) => return failed(&api, format, "repository", &error),
+    };
     let unknown = [
         ("name", known.name.is_none()),
         ("url", known.url.is_none()),
@@ -40,9 +46,11 @@ pub(super) async fn repo(State(api): State<Api>, format: Format) -> Response {
 pub(super) fn repo_operation() -> Operation {
     Operation::new("get-repo", "What is known of the repository")
         .describe(
-            "From git's remote and the project's `.monkeyci/tui.toml`. What nobody knows is `nil`, \
-             and a remark in the journal names it.",
+            "From git's remote and the project's `.monkeyci/tui.toml`; what they do not say, from \
+             the server that is set up for the build. What nobody knows is `nil`, and a remark in \
+             the journal names it.",
         )
+        .error(500, "The server did not say.")
         .answers(
             200,
             "The repository.",
@@ -62,7 +70,10 @@ pub(super) fn repo_operation() -> Operation {
 
 /// `GET /org`.
 pub(super) async fn org(State(api): State<Api>, format: Format) -> Response {
-    let known = &api.engine().surroundings().org;
+    let known = match api.engine().surroundings().whole_org().await {
+        Ok(known) => known,
+        Err(error) => return failed(&api, format, "organisation", &error),
+    };
     say_unknown(
         &api,
         "organisation",
@@ -77,7 +88,11 @@ pub(super) async fn org(State(api): State<Api>, format: Format) -> Response {
 
 pub(super) fn org_operation() -> Operation {
     Operation::new("get-org", "What is known of the organisation")
-        .describe("From the project's `.monkeyci/tui.toml`. What nobody knows is `nil`.")
+        .describe(
+            "From the project's `.monkeyci/tui.toml`; what it does not say, from the server that is \
+             set up for the build. What nobody knows is `nil`.",
+        )
+        .error(500, "The server did not say.")
         .answers(
             200,
             "The organisation.",
@@ -86,6 +101,15 @@ pub(super) fn org_operation() -> Operation {
                 name: None,
             },
         )
+}
+
+/// What a server did not say is told to the script and to people.
+fn failed(api: &Api, format: Format, what: &str, error: &UpstreamError) -> Response {
+    api.warn_once(
+        None,
+        format!("what the server knows of the {what} could not be had: {error}"),
+    );
+    format.error(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
 /// Says once what is not known.

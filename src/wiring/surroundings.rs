@@ -140,6 +140,7 @@ pub(super) fn gather(
             id: project.org.id,
             name: project.org.name,
         },
+        upstream: None,
     };
     (surroundings, remarks)
 }

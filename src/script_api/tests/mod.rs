@@ -10,6 +10,7 @@ mod recorded;
 mod results;
 mod schema;
 mod stream;
+mod upstream;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -135,6 +136,7 @@ fn surroundings() -> Surroundings {
             ..RepoInfo::default()
         },
         org: OrgInfo::default(),
+        upstream: None,
     }
 }
 
@@ -161,6 +163,10 @@ impl Service {
     }
 
     async fn with(settings: Settings) -> Self {
+        Self::within(settings, surroundings()).await
+    }
+
+    async fn within(settings: Settings, surroundings: Surroundings) -> Self {
         let home = tempfile::tempdir().unwrap();
         let checkout = home.path().join("checkout");
         std::fs::create_dir(&checkout).unwrap();
@@ -170,7 +176,7 @@ impl Service {
             checkout,
             Arc::clone(&blobs) as Arc<dyn BlobStore>,
             Arc::new(OneParam),
-            surroundings(),
+            surroundings,
         );
         let keys = Keys::random().unwrap();
         let api = Api::new(engine.clone(), keys.clone(), settings);
