@@ -248,6 +248,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub secrets_file: Option<PathBuf>,
 
+    /// Let the script have what this server knows of its repo: parameters, keys, names. NAME is one
+    /// of your `config.toml`; without ORG/REPO it is the repo with the checkout's URL. `none`: of no
+    /// server, also where the project names one.
+    #[arg(long, value_name = "NAME[/ORG/REPO]")]
+    pub server: Option<String>,
+
     /// Take a right away from the script: `params:read`, `artifacts:write` … (`help security`
     /// lists them).
     #[arg(long, value_name = "SCOPE")]

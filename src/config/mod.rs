@@ -12,6 +12,6 @@ mod user;
 
 pub use edit::{ServerEntry, with_server};
 pub use look::{Background, ColorDepth, GlyphSet, Look};
-pub use project::{OrgConfig, PROJECT_FILE, ProjectConfig, RepoConfig, read_project};
+pub use project::{OrgConfig, PROJECT_FILE, ProjectConfig, RemoteConfig, RepoConfig, read_project};
 pub use servers::{Server, is_server_name};
 pub use user::{Bucket, Storage, USER_FILE, UserConfig, parse_user, read_user};

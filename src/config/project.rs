@@ -1,6 +1,7 @@
 //! `.monkeyci/tui.toml`: what a project says of itself. It comes with the code, so it is hostile
 //! input: names and labels, no commands and no paths. Where artifacts and caches go is not for it to
-//! say either: a checkout could send them to a stranger, or take a stranger's for its own.
+//! say either: a checkout could send them to a stranger, or take a stranger's for its own. It may name
+//! a server that the user knows, and never say where that is or what opens it.
 //!
 //! ```toml
 //! [repo]
@@ -11,6 +12,11 @@
 //! [org]
 //! id = "acme"
 //! name = "Acme"
+//!
+//! [remote]
+//! server = "work"          # of the user's own config.toml
+//! org = "acme"             # there; default: [org] id, else that server's `org`
+//! repo = "app"             # there; default: the one with the checkout's URL
 //! ```
 
 use std::path::Path;
@@ -33,6 +39,8 @@ pub struct ProjectConfig {
     pub repo: RepoConfig,
     /// Of its organisation.
     pub org: OrgConfig,
+    /// Of the server that it is on.
+    pub remote: RemoteConfig,
 }
 
 /// `[repo]`.
@@ -57,12 +65,29 @@ pub struct OrgConfig {
     pub name: Option<String>,
 }
 
+/// `[remote]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RemoteConfig {
+    /// The name of a server in the user's own configuration.
+    pub server: Option<String>,
+    /// The org there, by either of its ids.
+    pub org: Option<String>,
+    /// The repo there.
+    pub repo: Option<String>,
+}
+
 /// What a user says, and a project does not.
 const STORAGE: &str = "storage";
+/// … and where servers are.
+const SERVERS: &str = "servers";
+
+const FOR_USERS: [&str; 2] = [STORAGE, SERVERS];
 
 const KNOWN: &[(&str, &[&str])] = &[
     ("repo", &["name", "main-branch", "labels"]),
     ("org", &["id", "name"]),
+    ("remote", &["server", "org", "repo"]),
 ];
 
 /// Reads the file of a script's folder. What is wrong with it is told, a sentence each, and the
@@ -103,20 +128,28 @@ fn parse(name: &str, text: &str) -> (ProjectConfig, Vec<String>) {
         }
     };
     let mut said = unknown_keys(name, text);
-    said.extend(storage_of_others(name, text));
+    said.extend(for_users(name, text));
     (config, said)
 }
 
 /// What is not a project's to say.
-fn storage_of_others(name: &str, text: &str) -> Option<String> {
-    let table = text.parse::<toml::Table>().ok()?;
-    table.contains_key(STORAGE).then(|| {
-        let line = line_with(text, STORAGE);
+fn for_users(name: &str, text: &str) -> Vec<String> {
+    let Ok(table) = text.parse::<toml::Table>() else {
+        return Vec::new();
+    };
+    let said = FOR_USERS.iter().filter(|key| table.contains_key(**key));
+    said.map(|key| {
+        let line = line_with(text, key);
+        let what = match *key {
+            STORAGE => "where your builds are kept",
+            _ => "where servers are",
+        };
         format!(
-            "{name}:{line} sets {STORAGE}, which is passed over: it comes with the code, and only you \
-             say where your builds are kept, in your own {USER_FILE}"
+            "{name}:{line} sets {key}, which is passed over: it comes with the code, and only you \
+             say {what}, in your own {USER_FILE}"
         )
     })
+    .collect()
 }
 
 /// Keys that mean nothing, in one sentence with the place of the first.
@@ -125,7 +158,10 @@ fn unknown_keys(name: &str, text: &str) -> Vec<String> {
         return Vec::new();
     };
     let mut unknown = Vec::new();
-    for (section, value) in table.iter().filter(|(section, _)| *section != STORAGE) {
+    for (section, value) in table
+        .iter()
+        .filter(|(section, _)| !FOR_USERS.contains(&section.as_str()))
+    {
         match KNOWN.iter().find(|(known, _)| known == section) {
             None => unknown.push(section.clone()),
             Some((_, keys)) => unknown.extend(
@@ -207,6 +243,26 @@ mod tests {
             );
             assert!(last.ends_with("in your own config.toml"), "{said:?}");
         }
+    }
+
+    #[test]
+    fn a_project_may_name_a_server_and_not_say_where_it_is() {
+        let (config, said) = parse(
+            "f",
+            "[remote]\nserver = \"work\"\norg = \"acme\"\nurl = \"https://evil.example\"\n\
+             token = \"t\"\n[servers.work]\nurl = \"https://evil.example\"\n",
+        );
+        assert_eq!(config.remote.server.as_deref(), Some("work"));
+        assert_eq!(config.remote.org.as_deref(), Some("acme"));
+        assert_eq!(config.remote.repo, None);
+        assert_eq!(
+            said,
+            [
+                "f:5 has keys that mean nothing here: remote.token, remote.url",
+                "f:6 sets servers, which is passed over: it comes with the code, and only you say \
+                 where servers are, in your own config.toml",
+            ]
+        );
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         params_file,
         secrets,
         secrets_file,
+        server,
         deny,
         env,
         allow_mounts,
@@ -82,6 +83,7 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         // What stands behind a credential's name is the name of a variable.
         .options("--secret", secrets)
         .options("--secrets-file", secrets_file.iter().map(path))
+        .options("--server", server)
         .options("--deny", deny)
         .options("--env", env)
         .options("--allow-mount", allow_mounts.iter().map(path))
@@ -162,7 +164,7 @@ mod tests {
     fn all_options_come_back_without_values_of_parameters() {
         let line = "-d /some/where --executor host --pull never --runner clj --branch main --lib-version 0.26.1 \
                     --job a --job b --param word --params-file p.env --secret npm=NPM \
-                    --secrets-file s.env --deny params:read --env HOME --allow-mount /srv/data -j 3 --unblock all \
+                    --secrets-file s.env --server work/acme/app --deny params:read --env HOME --allow-mount /srv/data -j 3 --unblock all \
                     --timeout 90s --wait-blocked --strict --no-clean --keep-failed";
         let typed = request(line);
         assert_eq!(command_line(&typed), format!("monkeyci-tui build {line}"));

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{BuildArgs, RunArgs};
+use crate::config;
 use crate::domain::{GitInfo, JobId, Sid, TuiEvent, stable_hash};
 use crate::edn::{Map, Value};
 use crate::engine::{
@@ -28,10 +29,11 @@ use crate::vcs::{self, FolderCheckout, Revision};
 use super::error::UserError;
 use super::executor::{self, Choice};
 use super::host::{self, HostOrders, Prepared};
-use super::params::FixedParams;
+use super::params::{FixedParams, Layered};
 use super::reproduce::Seeds;
 use super::storage;
 use super::surroundings::{self, FixedSecrets, warn_of_readers};
+use super::upstream;
 
 /// How long a job that is to stop may take to do so.
 const JOB_GRACE: Duration = Duration::from_secs(10);
@@ -235,9 +237,18 @@ async fn set_up(
     let watch_token = keys.mint(&sid, Scope::watcher(), TOKEN_LIFETIME);
     masks.add([script_token.expose_secret(), watch_token.expose_secret()]);
 
-    let (surroundings, odd) =
-        surroundings::gather(home, &sid, checkout.dir(), git.as_ref(), secrets);
+    let (project, odd) = config::read_project(&checkout.dir().join(script::SCRIPT_DIR));
     remarks.extend(odd);
+    let url = git.as_ref().and_then(|git| git.url.clone());
+    let upstream = upstream::of_build(home, run, &project, url).await;
+    let upstream = upstream.unwrap_or_else(|why| {
+        refusal.get_or_insert(why);
+        upstream::Chosen::default()
+    });
+    let of_server = upstream.remarks;
+    let upstream = upstream.server;
+    let surroundings =
+        surroundings::gather(home, &sid, project, git.as_ref(), secrets, upstream.clone());
     let (changes, odd) = surroundings::changes(&dir, request.revision.as_ref());
     remarks.extend(odd);
     let mut build_map = build_map(&sid, &dir, git.as_ref(), request.source);
@@ -296,7 +307,10 @@ async fn set_up(
         checkout: Arc::clone(&checkout) as Arc<dyn Checkout>,
         executor,
         blobs: storage.blobs,
-        params: Arc::new(params),
+        params: Arc::new(Layered {
+            fixed: params,
+            upstream,
+        }),
         surroundings,
         job_tokens: Some(Arc::new(job_tokens)),
         clock,
@@ -321,6 +335,7 @@ async fn set_up(
         sid: sid.clone(),
     };
     let (mut engine, handle) = Engine::new(plan).map_err(|error| UserError::of(&error))?;
+    of_server.tell(&handle);
     if let Some(Prepared { chosen, .. }) = &prepared {
         let name = chosen.host.name().to_owned();
         handle.note(None, TuiEvent::Host { name }, Some(chosen.reason.clone()));

@@ -38,6 +38,7 @@ mod shell_desk;
 mod storage;
 mod surroundings;
 mod target;
+mod upstream;
 
 use std::future::Future;
 use std::io::IsTerminal;

@@ -1,15 +1,22 @@
-//! Build parameters from the command line, the environment and files
-//! (decisions.md, "Command line").
+//! Build parameters from the command line, the environment, files and a server. Of those with one
+//! name the first counts:
+//!
+//! | from | |
+//! | --- | --- |
+//! | `--param` | a value, or a variable of the environment |
+//! | `--params-file` | |
+//! | the server | the repository's parameters there, when a server is set up for the build |
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::edn::{self, Value};
-use crate::ports::{Param, ParamSource};
+use crate::ports::{Param, ParamSource, Upstream};
 
 /// Parameters that are known before the build begins.
 #[derive(Debug, Default)]
@@ -74,6 +81,30 @@ impl FixedParams {
 impl ParamSource for FixedParams {
     fn params(&self) -> BoxFuture<'_, Result<Vec<Param>, String>> {
         std::future::ready(Ok(self.0.clone())).boxed()
+    }
+}
+
+/// Parameters that are known before the build begins, and below them those of a server.
+#[derive(Debug)]
+pub(super) struct Layered {
+    pub(super) fixed: FixedParams,
+    pub(super) upstream: Option<Arc<dyn Upstream>>,
+}
+
+impl ParamSource for Layered {
+    fn params(&self) -> BoxFuture<'_, Result<Vec<Param>, String>> {
+        async {
+            let Some(upstream) = &self.upstream else {
+                return Ok(self.fixed.0.clone());
+            };
+            let theirs = upstream.params().await.map_err(|error| error.reason)?;
+            let all = theirs.into_iter().chain(self.fixed.0.iter().cloned());
+            // The last of a name stays.
+            let by_name: BTreeMap<String, Param> =
+                all.map(|param| (param.name.clone(), param)).collect();
+            Ok(by_name.into_values().collect())
+        }
+        .boxed()
     }
 }
 
@@ -151,6 +182,7 @@ pub(super) fn read_file(path: &Path, text: &str) -> Result<Vec<(String, String)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::{OrgInfo, RepoInfo, UpstreamError};
 
     fn resolve(
         typed: &[&str],
@@ -215,6 +247,67 @@ mod tests {
                 pairs(&[("A", "x"), ("B", "2")])
             );
         }
+    }
+
+    /// Has two parameters, or a reason not to tell them.
+    #[derive(Debug)]
+    struct Server(Option<&'static str>);
+
+    impl Upstream for Server {
+        fn params(&self) -> BoxFuture<'_, Result<Vec<Param>, UpstreamError>> {
+            let param = |name: &str| Param {
+                name: name.to_owned(),
+                value: "of the server".into(),
+                plain: false,
+            };
+            std::future::ready(match self.0 {
+                Some(why) => Err(UpstreamError::new(why)),
+                None => Ok(vec![param("B"), param("C")]),
+            })
+            .boxed()
+        }
+
+        fn repo(&self) -> BoxFuture<'_, Result<RepoInfo, UpstreamError>> {
+            std::future::ready(Ok(RepoInfo::default())).boxed()
+        }
+
+        fn org(&self) -> BoxFuture<'_, Result<OrgInfo, UpstreamError>> {
+            std::future::ready(Ok(OrgInfo::default())).boxed()
+        }
+
+        fn decrypt_key<'a>(
+            &'a self,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<SecretString, UpstreamError>> {
+            std::future::ready(Err(UpstreamError::new("not asked for here"))).boxed()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_of_the_server_counts_where_nobody_here_has_one() {
+        let all = async |server: Option<Server>| {
+            let typed = ["A=typed".to_owned(), "B=typed".to_owned()];
+            let layered = Layered {
+                fixed: FixedParams::resolve(&typed, None, |_| None).unwrap(),
+                upstream: server.map(|server| Arc::new(server) as Arc<dyn Upstream>),
+            };
+            let params = layered.params().await?;
+            let shown = params.into_iter().map(|param| {
+                let value = param.value.expose_secret().to_owned();
+                (param.name, value)
+            });
+            Ok::<_, String>(shown.collect::<Vec<_>>())
+        };
+        assert_eq!(
+            all(None).await.unwrap(),
+            pairs(&[("A", "typed"), ("B", "typed")])
+        );
+        assert_eq!(
+            all(Some(Server(None))).await.unwrap(),
+            pairs(&[("A", "typed"), ("B", "typed"), ("C", "of the server")])
+        );
+        let failed = all(Some(Server(Some("it is closed")))).await;
+        assert_eq!(failed.unwrap_err(), "it is closed");
     }
 
     #[test]

@@ -361,14 +361,20 @@ pub(super) fn options(server: &Server) -> Result<ClientOptions, UserError> {
 /// A client of what was resolved, with the credential that is kept for it. A login that is renewed
 /// is kept where the old one was.
 pub(super) fn client(home: &Home, resolved: &Resolved) -> Result<Client, UserError> {
+    client_that_says(home, resolved, |said| complain!("monkeyci-tui: {said}"))
+}
+
+/// As [`client`]; what is odd, then or later, is said with `say`.
+pub(super) fn client_that_says(
+    home: &Home,
+    resolved: &Resolved,
+    say: impl Fn(String) + Send + Sync + 'static,
+) -> Result<Client, UserError> {
     let found = credential(home, resolved)?;
     if let Some(trouble) = &found.trouble {
-        complain!(
-            "monkeyci-tui: no credential is used: {}",
-            UserError::of(trouble)
-        );
+        say(format!("no credential is used: {}", UserError::of(trouble)));
     }
-    let on_refresh = keeper(home, resolved, found.source)?;
+    let on_refresh = keeper(home, resolved, found.source, say)?;
     let options = ClientOptions {
         credential: found.credential,
         on_refresh,
@@ -382,6 +388,7 @@ fn keeper(
     home: &Home,
     resolved: &Resolved,
     source: Source,
+    say: impl Fn(String) + Send + Sync + 'static,
 ) -> Result<Option<OnRefresh>, UserError> {
     let place = match source {
         Source::Keyring => Place::Keyring,
@@ -396,10 +403,10 @@ fn keeper(
             refresh: login.refresh.clone(),
         };
         if let Err(error) = vault.save(&name, &address, &kept, place) {
-            complain!(
-                "monkeyci-tui: the login was renewed and cannot be kept; log in again later: {}",
+            say(format!(
+                "the login was renewed and cannot be kept; log in again later: {}",
                 UserError::of(&error)
-            );
+            ));
         }
     }))))
 }

@@ -10,11 +10,10 @@ use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::RunArgs;
-use crate::config;
+use crate::config::ProjectConfig;
 use crate::domain::{GitInfo, Sid};
 use crate::edn::{Map, Value};
-use crate::ports::{OrgInfo, RepoInfo, SecretStore, Surroundings};
-use crate::script;
+use crate::ports::{OrgInfo, RepoInfo, SecretStore, Surroundings, Upstream};
 use crate::script_api::Scope;
 use crate::store::{Home, RecordedPast};
 use crate::vcs::{self, ChangedFiles, Revision};
@@ -112,17 +111,17 @@ pub(super) fn granted(run: &RunArgs) -> Result<Vec<Scope>, String> {
     Ok(granted)
 }
 
-/// Gathers what is known, and what is odd about it. Blocks.
+/// Gathers what is known. Blocks.
 pub(super) fn gather(
     home: &Home,
     sid: &Sid,
-    dir: &Path,
+    project: ProjectConfig,
     git: Option<&GitInfo>,
     secrets: FixedSecrets,
-) -> (Surroundings, Vec<String>) {
-    let (project, remarks) = config::read_project(&dir.join(script::SCRIPT_DIR));
+    upstream: Option<Arc<dyn Upstream>>,
+) -> Surroundings {
     let labels = project.repo.labels;
-    let surroundings = Surroundings {
+    Surroundings {
         secrets: Arc::new(secrets),
         past: Arc::new(RecordedPast::new(
             home,
@@ -140,9 +139,8 @@ pub(super) fn gather(
             id: project.org.id,
             name: project.org.name,
         },
-        upstream: None,
-    };
-    (surroundings, remarks)
+        upstream,
+    }
 }
 
 /// Which files a push of what is built would change, for the build map (events.md §3), and what is

@@ -173,9 +173,9 @@ fn others_can_neither_reach_the_socket_nor_read_the_recording() {
 }
 
 /// A build whose job `asks` may use the script API and waits, and what that job was given.
-struct Asking {
-    project: Project,
-    build: Running,
+pub struct Asking {
+    pub project: Project,
+    pub build: Running,
     token: String,
     /// `127.0.0.1:PORT`.
     address: String,
@@ -183,9 +183,28 @@ struct Asking {
     doors: PathBuf,
 }
 
+fn ask(address: &str, token: &str, method: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let request = request(method, path, Some(token), body);
+    stream.write_all(&request).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 impl Asking {
-    fn start(api: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let project = Project::empty();
+    pub fn start(api: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_in(Project::empty(), api, arguments, environment)
+    }
+
+    /// In a project that has no script yet.
+    pub fn start_in(
+        project: Project,
+        api: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let doors = project.dir().join("../doors");
         std::fs::create_dir(&doors).unwrap();
         let wait = |name: &str| {
@@ -224,25 +243,30 @@ impl Asking {
     }
 
     /// The whole answer to a request with the job's token.
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        let request = request(method, path, Some(&self.token), body);
-        stream.write_all(&request).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        ask(&self.address, &self.token, method, path, body)
+    }
+
+    /// The answers to requests that all wait at once.
+    pub fn ask_at_once(&self, count: usize, method: &str, path: &str) -> Vec<String> {
+        let (address, token) = (&self.address, &self.token);
+        std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..count)
+                .map(|_| scope.spawn(|| ask(address, token, method, path, "")))
+                .collect();
+            asking.into_iter().map(|one| one.join().unwrap()).collect()
+        })
     }
 
     #[track_caller]
-    fn answers(&self, method: &str, path: &str, body: &str, status: u16) -> String {
+    pub fn answers(&self, method: &str, path: &str, body: &str, status: u16) -> String {
         let answer = self.ask(method, path, body);
         let wanted = format!("HTTP/1.1 {status} ");
         assert!(answer.starts_with(&wanted), "{method} {path}: {answer}");
         answer
     }
 
-    fn go_on(&self, job: &str) {
+    pub fn go_on(&self, job: &str) {
         std::fs::write(self.doors.join(job), "").unwrap();
     }
 }

@@ -24,3 +24,4 @@ mod scripts;
 mod storage;
 mod terminal;
 mod unit_tests;
+mod upstream;
