@@ -2,6 +2,8 @@
 //!
 //! libgit2 reads them too, but what of it comes to Rust panics for names that are not UTF-8.
 
+use std::collections::HashMap;
+
 use git2::{Oid, Repository};
 
 /// The references of a repository elsewhere.
@@ -9,6 +11,8 @@ use git2::{Oid, Repository};
 pub(super) struct Advertised {
     /// Names and ids, as the server orders them; `HEAD` among them, and `name^{}` for what a tag points to.
     references: Vec<(String, Oid)>,
+    /// The same, by name: there may be very many.
+    by_name: HashMap<String, Oid>,
     /// The branch that `HEAD` stands for.
     pub head: Option<String>,
     /// Commits may be asked for by their ids.
@@ -57,8 +61,13 @@ impl Advertised {
         if let (40, Ok(id)) = (id.len(), Oid::from_str(id))
             && name != "capabilities^{}"
         {
-            self.references.push((name.to_owned(), id));
+            self.add(name.to_owned(), id);
         }
+    }
+
+    fn add(&mut self, name: String, id: Oid) {
+        self.by_name.insert(name.clone(), id);
+        self.references.push((name, id));
     }
 
     fn capabilities(&mut self, text: &str) {
@@ -88,18 +97,18 @@ impl Advertised {
         if let Ok(head) = repository.head()
             && let Some(id) = head.target()
         {
-            found.references.push(("HEAD".to_owned(), id));
+            found.add("HEAD".to_owned(), id);
         }
         for reference in repository.references()? {
             let reference = reference?;
             let resolved = reference.resolve().ok();
             let id = resolved.and_then(|reference| reference.target());
             if let (Ok(name), Some(id)) = (std::str::from_utf8(reference.name_bytes()), id) {
-                found.references.push((name.to_owned(), id));
+                found.add(name.to_owned(), id);
                 if let Ok(object) = reference.peel(git2::ObjectType::Commit)
                     && object.id() != id
                 {
-                    found.references.push((format!("{name}^{{}}"), object.id()));
+                    found.add(format!("{name}^{{}}"), object.id());
                 }
             }
         }
@@ -108,8 +117,7 @@ impl Advertised {
 
     /// What a reference points to; of an annotated tag, the tag.
     pub fn id(&self, name: &str) -> Option<Oid> {
-        let found = self.references.iter().find(|(known, _)| known == name);
-        found.map(|(_, id)| *id)
+        self.by_name.get(name).copied()
     }
 
     /// A reference that points to a commit by itself: a branch if there is one.

@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ use super::{Control, FetchRequest, Progress, RefName};
 
 /// Fetches add a pack each; with more than these a new mirror is less work.
 const MOST_PACKS: usize = 64;
+/// Of all branches and tags so many are kept by name.
+const MOST_TIPS: usize = 1000;
 /// How often a lock that somebody else has is tried.
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// What libgit2 takes for "all of the history, also where it was cut before".
@@ -67,7 +70,10 @@ impl Mirror {
             let path = path.to_owned();
             move |source| FetchError::Disk { path, source }
         };
-        fs::create_dir_all(&folder).map_err(disk(&folder))?;
+        // What is fetched with a login is not for others to read.
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(&folder).map_err(disk(&folder))?;
         let name = hash(&url.shown);
         let lock = folder.join(format!("{name}.lock"));
         let file = File::options()
@@ -166,6 +172,7 @@ impl Mirror {
         match (session.take_error(), result) {
             (Some(error), Err(_)) => Err(error),
             (_, Err(_)) if control.cancel.is_cancelled() => Err(FetchError::Canceled),
+            (_, Err(FetchError::Git { url, reason })) => Err(said_by_server(request, url, reason)),
             (_, result) => result,
         }
     }
@@ -231,6 +238,18 @@ impl Mirror {
             }
         }
         wanted.found(&repository, &there, shown)
+    }
+}
+
+/// What the server itself says through libgit2 is no trouble with the mirror.
+fn said_by_server(request: &FetchRequest, url: String, reason: String) -> FetchError {
+    match &request.commit {
+        Some(commit) if reason.contains("not our ref") => FetchError::NoSuchRevision {
+            url,
+            what: format!("commit `{commit}`"),
+        },
+        _ if reason.starts_with("remote error") => FetchError::Refused { url, reason },
+        _ => FetchError::Git { url, reason },
     }
 }
 
@@ -324,15 +343,15 @@ impl Wanted {
         let key = named.unwrap_or_else(|| "commit".to_owned());
         match id {
             Some(id) => {
-                if let Some(name) = there
-                    .tip_at(id)
-                    .filter(|name| git2::Reference::is_valid_name(name))
-                {
-                    wanted.specs.push(spec(name, &key));
-                } else if there.by_id || repository.odb().is_ok_and(|odb| odb.exists(id)) {
-                    wanted.specs.push(spec(&id.to_string(), &key));
-                } else {
-                    wanted.everything(there);
+                let tip = there.tip_at(id);
+                let tip = tip.filter(|name| git2::Reference::is_valid_name(name));
+                let is_here = repository.odb().is_ok_and(|odb| odb.exists(id))
+                    && (request.depth.is_some() || !repository.is_shallow());
+                match tip {
+                    Some(name) => wanted.specs.push(spec(name, &key)),
+                    None if there.by_id => wanted.specs.push(spec(&id.to_string(), &key)),
+                    None if is_here => {}
+                    None => wanted.everything(there),
                 }
                 wanted.tips.push((key, id));
                 wanted.tip = Some(id);
@@ -348,8 +367,10 @@ impl Wanted {
         self.specs = specs
             .map(|name| format!("+{name}:refs/fetched/all/{name}"))
             .to_vec();
+        // Enough to build upon.
         self.tips = there
             .branches_and_tags()
+            .take(MOST_TIPS)
             .map(|(name, id)| (name.to_owned(), id))
             .collect();
     }

@@ -191,14 +191,9 @@ fn what_is_not_there_is_named() {
             format!("there is no tag `no` in `{url}`")
         );
         let commit = "0123456789012345678901234567890123456789";
-        let error = desk
-            .fetch(&of(url, RefName::Default, Some(commit)), "none")
-            .unwrap_err();
-        assert!(
-            matches!(&error, FetchError::NoSuchRevision { what, .. } if what.contains(commit))
-                // Some servers say so themselves.
-                || matches!(&error, FetchError::Git { reason, .. } if reason.contains("not our ref")),
-            "{error:?}"
+        assert_eq!(
+            said(&of(url, RefName::Default, Some(commit))),
+            format!("there is no commit `{commit}` in `{url}`")
         );
         assert_eq!(
             said(&of(url, RefName::Default, Some("0123456"))),
@@ -238,6 +233,36 @@ fn names_that_are_none_are_refused_before_anything_is_asked() {
         assert!(!error.to_string().contains('\u{1b}'));
     }
     assert!(!desk.cache().exists());
+}
+
+#[test]
+fn a_mirror_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let desk = Desk::new();
+    let url = desk.root().join("repo.git");
+    desk.fetch(&request(url.to_str().unwrap()), "x").unwrap();
+    let mirrors = std::fs::metadata(desk.cache().join("git")).unwrap();
+    assert_eq!(mirrors.permissions().mode() & 0o077, 0);
+}
+
+#[test]
+fn a_commit_that_is_here_is_checked_out_where_the_server_gives_none_by_id() {
+    let desk = Desk::new();
+    let web = Web::git(&desk.root());
+    let url = web.url("/repo.git");
+    let first = desk.id("trunk");
+    desk.fetch(&request(&url), "first").unwrap();
+    desk.commit("trunk", "5");
+    desk.publish();
+    let fetched = desk.fetch(&of(&url, branch("trunk"), Some(&first)), "again");
+    assert_eq!(fetched.unwrap().commit.id, first);
+    let whole = FetchRequest {
+        depth: None,
+        ..of(&url, branch("trunk"), Some(&first))
+    };
+    desk.fetch(&whole, "whole").unwrap();
+    assert_eq!(desk.history("whole"), 4);
 }
 
 #[test]
