@@ -51,6 +51,7 @@ pub enum Action {
     Cancel,
     Detach,
     RunHere,
+    Trigger,
     Unblock,
     Shell,
     Keep,
@@ -253,6 +254,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::RerunFailed, "rerun-failed", "rerun failed", "run again what failed", &["R"], GLOBAL, Group::Act),
     row(Action::Unblock, "unblock", "approve", "approve the blocked job", &["A"], GLOBAL, Group::Act),
     row(Action::Cancel, "cancel", "cancel", "cancel the build; asks first", &["x"], GLOBAL, Group::Act),
+    row(Action::Trigger, "trigger", "trigger", "have the server build: a branch, tag:v1, NAME=VALUE", &["T"], GLOBAL, Group::Act),
     row(Action::RunHere, "run-here", "run here", "run a job of a server here: its commit, its artifacts", &["L"], GLOBAL, Group::Act),
     row(Action::Detach, "detach", "detach", "watch this build no more; it goes on where it runs", &["D"], GLOBAL, Group::Act),
 

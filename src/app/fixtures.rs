@@ -66,6 +66,7 @@ impl Stage {
             history: Vec::new(),
             bindings: Bindings::default(),
             mouse: false,
+            listed: None,
         });
         Self {
             state,

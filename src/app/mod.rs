@@ -44,6 +44,7 @@ mod summary;
 mod tests;
 pub mod text;
 mod tree;
+pub mod trigger;
 mod update;
 pub mod usage;
 pub mod why;

@@ -16,6 +16,7 @@ use super::doc::DocLine;
 use super::keys::Key;
 use super::shell::ShellScreen;
 use super::state::Project;
+use super::trigger::Trigger;
 
 /// What the app is told.
 #[derive(Debug, Clone)]
@@ -125,6 +126,10 @@ pub enum Edit {
     End,
     Submit,
     Abort,
+    /// The line that was typed before, where there are some.
+    Older,
+    /// The one after it.
+    Newer,
 }
 
 /// A build of the project that is over, or runs elsewhere.
@@ -326,6 +331,9 @@ pub enum Effect {
 
     /// Run a job of a build on a server here. Answer: [`Msg::BuildOpened`], or a bad notice.
     RunHere(Sid, JobId),
+    /// Have a server build this, in the repository of a build or in the one that is listed. Answer:
+    /// [`Msg::BuildOpened`], or a bad notice.
+    Trigger(Option<Sid>, Trigger),
     /// Keep the container of a job if it fails, or do not. Answer: a notice.
     KeepContainer(Sid, JobId),
     /// Open a shell in the container of a job. Answers: [`Msg::ShellScreen`] and [`Msg::ShellEnded`] with

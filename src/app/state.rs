@@ -34,6 +34,10 @@ pub struct State {
     pub builds: HashMap<Sid, BuildView>,
     /// The build that is shown; `None`: the script.
     pub shown: Option<Sid>,
+    /// The repository on a server whose builds are listed too: `acme/app`.
+    pub listed: Option<String>,
+    /// What servers were asked to build, as it was typed, oldest first.
+    pub triggered: Vec<String>,
     /// The pane with the focus.
     pub focus: Pane,
     /// That pane has the whole screen.
@@ -89,6 +93,8 @@ pub struct Setup {
     pub bindings: Bindings,
     /// The mouse is ours from the start.
     pub mouse: bool,
+    /// A repository on a server whose builds are listed too.
+    pub listed: Option<String>,
 }
 
 /// What this program was started in.
@@ -198,6 +204,9 @@ pub enum Dialog {
     Search(Input),
     /// Where to save what.
     Save(Input, Saving),
+    /// What a server is to build, in the repository of this build or in the one that is listed; and which of
+    /// the lines before is shown, counted from the newest.
+    Trigger(Input, Option<Sid>, Option<usize>),
 }
 
 /// What is to be saved.
@@ -266,6 +275,8 @@ impl State {
             history: Vec::new(),
             builds: HashMap::new(),
             shown: None,
+            listed: setup.listed,
+            triggered: Vec::new(),
             focus: Pane::Jobs,
             full: false,
             tab: Tab::Log,
@@ -464,7 +475,7 @@ impl State {
         match &self.dialog {
             Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(..)) => Context::Question,
             Some(Dialog::Help(_)) => Context::Help,
-            Some(Dialog::Search(_) | Dialog::Save(..)) => Context::Typing,
+            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..)) => Context::Typing,
             None if self.shell.is_some() => Context::Shell,
             None => self.pane_context(),
         }

@@ -800,7 +800,10 @@ fn a_job_of_a_build_on_a_server_is_run_here() {
     stage.state.view_mut().info.offers.copy = true;
     stage.state.view_mut().selected = Selected::Build;
     stage.press("L");
-    assert!(stage.effects.is_empty(), "of a build, a job has to be named");
+    assert!(
+        stage.effects.is_empty(),
+        "of a build, a job has to be named"
+    );
     let job = JobId::new("unit-tests");
     stage.state.view_mut().selected = Selected::Job(job.clone());
     stage.press("L");
@@ -809,6 +812,49 @@ fn a_job_of_a_build_on_a_server_is_run_here() {
     stage.effects.clear();
     stage.press("L");
     assert!(stage.effects.is_empty());
+}
+
+#[test]
+fn a_server_is_asked_for_a_build_by_a_line_that_comes_back() {
+    let mut stage = fixtures::running(SIZE);
+    stage.effects.clear();
+    stage.press("T");
+    assert_eq!(stage.state.dialog, None, "no server is meant");
+    stage.state.listed = Some("acme/app".to_owned());
+    let typed = |stage: &mut Stage, text: &str, then: Edit| {
+        stage.press("T");
+        stage.send(Msg::Edit(Edit::Insert(text.to_owned())));
+        stage.send(Msg::Edit(then));
+    };
+    typed(&mut stage, "main tag:v1", Edit::Submit);
+    assert!(stage.effects.is_empty());
+    let Some(Dialog::Trigger(input, None, None)) = &stage.state.dialog else {
+        panic!("it may be mended: {:?}", stage.state.dialog);
+    };
+    assert_eq!(input.text, "main tag:v1");
+    stage.send(Msg::Edit(Edit::Abort));
+    typed(&mut stage, "main KEY=value", Edit::Submit);
+    let wanted = trigger::Trigger::parse("main KEY=value").unwrap();
+    assert_eq!(stage.effects, [Effect::Trigger(None, wanted)]);
+    stage.send(Msg::Notice(Notice::bad("the server is away")));
+    typed(&mut stage, "other", Edit::Submit);
+    stage.send(Msg::Notice(Notice::bad("the server is away")));
+    stage.press("T");
+    let shown = |stage: &Stage| match &stage.state.dialog {
+        Some(Dialog::Trigger(input, ..)) => input.text.clone(),
+        other => panic!("{other:?}"),
+    };
+    for (edit, line) in [
+        (Edit::Older, "other"),
+        (Edit::Older, "main KEY=value"),
+        (Edit::Older, "main KEY=value"),
+        (Edit::Newer, "other"),
+        (Edit::Newer, ""),
+        (Edit::Newer, ""),
+    ] {
+        stage.send(Msg::Edit(edit));
+        assert_eq!(shown(&stage), line);
+    }
 }
 
 #[test]

@@ -131,6 +131,8 @@ fn edit(key: Key) -> Option<Edit> {
         KeyCode::Right => Edit::Right,
         KeyCode::Home => Edit::Home,
         KeyCode::End => Edit::End,
+        KeyCode::Up => Edit::Older,
+        KeyCode::Down => Edit::Newer,
         KeyCode::Char(c) if plain => Edit::Insert(c.to_string()),
         KeyCode::Char(c) if key.ctrl => match c {
             'a' => Edit::Home,
@@ -143,6 +145,8 @@ fn edit(key: Key) -> Option<Edit> {
             'u' => Edit::Clear,
             'j' | 'm' => Edit::Submit,
             'g' => Edit::Abort,
+            'p' => Edit::Older,
+            'n' => Edit::Newer,
             _ => return None,
         },
         _ => return None,

@@ -46,7 +46,7 @@ impl Ui {
                 self.question(state, "build", &lines, ("yes, run them here", "no"), buffer);
             }
             Some(Dialog::Help(top)) => self.help(state, *top, buffer),
-            Some(Dialog::Search(_) | Dialog::Save(..)) | None => {}
+            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..)) | None => {}
         }
     }
 

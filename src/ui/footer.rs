@@ -33,6 +33,15 @@ impl Ui {
                 self.prompt("", &what, input, area, buffer);
                 return;
             }
+            Some(Dialog::Trigger(input, sid, _)) => {
+                let repo = match sid {
+                    Some(sid) => text::clean(&sid.repo).into_owned(),
+                    None => state.listed.clone().unwrap_or_default(),
+                };
+                let hint = "main branch; or: branch  tag:v1  commit:3f2a1bc  NAME=VALUE";
+                self.prompt(hint, &format!("build {repo}: "), input, area, buffer);
+                return;
+            }
             _ => {}
         }
         let view = state.view();

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::api_client::WatchSource;
 use crate::app::doc::DocLine;
+use crate::app::trigger::Trigger;
 use crate::app::{
     BuildInfo, BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
 };
@@ -166,6 +167,7 @@ impl Desk {
                 to,
             } => self.save_blob(&sid, kind, &id, to),
             Effect::RunHere(sid, job) => self.run_here(&sid, job),
+            Effect::Trigger(sid, trigger) => self.trigger(sid.as_ref(), trigger),
             Effect::KeepContainer(sid, job) => {
                 let to_app = self.to_app.clone();
                 self.runtime.spawn(async move {
@@ -324,6 +326,29 @@ impl Desk {
             let notice = Notice::bad(format!("{sid} is over: nothing can be done to it"));
             self.tell(Msg::Notice(notice));
         }
+    }
+
+    /// Has a server build something, and follows it.
+    fn trigger(&self, sid: Option<&Sid>, trigger: Trigger) {
+        let repo = match sid.and_then(RemoteSid::of) {
+            Some(build) => Some(build.repo()),
+            None => self.remote.clone(),
+        };
+        let Some(repo) = repo else {
+            let notice = Notice::bad("no repository on a server is meant");
+            return self.tell(Msg::Notice(notice));
+        };
+        let (home, connections) = (self.home.clone(), self.connections.clone());
+        let opener = self.opener();
+        self.runtime.spawn(async move {
+            let opened = async {
+                let build = connections.trigger(&repo, trigger).await?;
+                opener.open_remote(&home, &connections, build).await
+            };
+            if let Err(error) = opened.await {
+                opener.tell(Msg::Notice(Notice::bad(error.to_string())));
+            }
+        });
     }
 
     /// Runs a job of a build on a server here.

@@ -32,7 +32,10 @@ mod reproduce;
 mod results;
 mod screen;
 mod screenshots;
-#[expect(dead_code, reason = "what commands over servers want of it comes with them")]
+#[expect(
+    dead_code,
+    reason = "what commands over servers want of it comes with them"
+)]
 mod servers;
 mod shell_desk;
 mod storage;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::app::HistoryItem;
+use crate::app::trigger::Trigger;
 use crate::domain::Sid;
 use crate::executors::scratch_name;
 use crate::journal::{Journal, JournalError, ends_with_build_end};
@@ -42,6 +43,15 @@ pub(super) struct RemoteRepo {
 }
 
 impl RemoteSid {
+    /// Its repository.
+    pub(super) fn repo(&self) -> RemoteRepo {
+        RemoteRepo {
+            server: self.server.clone(),
+            org: self.sid.org.clone(),
+            repo: self.sid.repo.clone(),
+        }
+    }
+
     /// What a build of a server is called here.
     pub(super) fn here(&self) -> Sid {
         Sid {
@@ -228,6 +238,26 @@ impl Connections {
         let builds = builds.map_err(|error| UserError::of(&error))?;
         let builds = builds.into_iter().take(LISTED);
         Ok(builds.map(|build| repo.item(build)).collect())
+    }
+
+    /// Has a repository built, and finds the build.
+    pub(super) async fn trigger(
+        &self,
+        repo: &RemoteRepo,
+        wanted: Trigger,
+    ) -> Result<RemoteSid, UserError> {
+        let client = self.to(&repo.server).await?;
+        let wanted = crate::remote::Trigger {
+            branch: wanted.branch,
+            tag: wanted.tag,
+            commit: wanted.commit,
+            params: (wanted.params.into_iter())
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
+        };
+        let new = client.start(&repo.org, &repo.repo, Start::Trigger(&wanted));
+        let new = new.await.map_err(|error| UserError::of(&error))?;
+        Ok(repo.build(&new.build_id))
     }
 
     /// Has a build run again, and finds the new one: what a server answers to that leads nowhere

@@ -113,6 +113,9 @@ async fn show_with(
         to_app.clone(),
         runtime.clone(),
     );
+    let listed = remote
+        .as_ref()
+        .map(|(repo, _)| format!("{}/{}", repo.org, repo.repo));
     if let Some((repo, connections)) = remote {
         desk = desk.with_remote(Some(repo), connections);
     }
@@ -141,6 +144,7 @@ async fn show_with(
         history: Vec::new(),
         bindings: Bindings::default(),
         mouse: false,
+        listed,
     });
     state.starting = matches!(first, First::Start(_));
     let wants_build = state.starting;

@@ -9,6 +9,7 @@ use crate::app::layout::Pane;
 use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
 use crate::app::results::{self, ResultRow};
 use crate::app::state::{Dialog, Input, MainView, Saving, Script, State, Tab, Times};
+use crate::app::trigger::Trigger;
 use crate::app::{text, why};
 use crate::domain::{JobId, LogId, Sid, file_name};
 use crate::ports::Control;
@@ -135,6 +136,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 refuse(state, "this build cannot be canceled from here");
             }
         }
+        Action::Trigger => ask_what_to_build(state),
         Action::RunHere => run_here(state, effects),
         Action::Detach => source::detach(state, effects),
         Action::Unblock => unblock(state, effects),
@@ -191,7 +193,7 @@ fn refused_by_dialog(state: &State, action: Action) -> bool {
             let closes = matches!(action, Action::Help | Action::Back | Action::Quit);
             !always && !moves && !closes
         }
-        Some(Dialog::Search(_) | Dialog::Save(..)) => !always,
+        Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..)) => !always,
     }
 }
 
@@ -504,6 +506,46 @@ fn launch(state: &mut State, request: BuildRequest, effects: &mut Vec<Effect>) {
     };
     say(state, told);
     effects.push(Effect::StartBuild(request));
+}
+
+/// Asks what a server is to build.
+fn ask_what_to_build(state: &mut State) {
+    let view = state.view();
+    let is_remote = state.shows_build() && view.info.offers.copy;
+    if !is_remote && state.listed.is_none() {
+        return refuse(
+            state,
+            "no server is meant: `monkeyci-tui attach ORG/REPO` names one",
+        );
+    }
+    let sid = is_remote.then(|| view.info.sid.clone());
+    let git = &view.build.git;
+    let branch = git.branch.clone().or_else(|| git.main_branch.clone());
+    let line = branch.filter(|_| is_remote).unwrap_or_default();
+    state.dialog = Some(Dialog::Trigger(Input::new(line), sid, None));
+}
+
+/// Has a server build what was typed; what makes no sense may be typed again.
+pub(super) fn trigger(
+    state: &mut State,
+    input: Input,
+    sid: Option<Sid>,
+    effects: &mut Vec<Effect>,
+) {
+    match Trigger::parse(&input.text) {
+        _ if state.starting => refuse(state, "a build is being started already"),
+        Ok(trigger) => {
+            state.triggered.retain(|line| *line != input.text);
+            state.triggered.push(input.text);
+            state.starting = true;
+            say(state, "asking the server for a build …");
+            effects.push(Effect::Trigger(sid, trigger));
+        }
+        Err(why) => {
+            refuse(state, why);
+            state.dialog = Some(Dialog::Trigger(input, sid, None));
+        }
+    }
 }
 
 /// Runs the selected job of a build on a server here.

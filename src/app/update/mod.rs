@@ -313,7 +313,25 @@ fn with_log<T>(
 
 /// Typing in the line of text that is open.
 fn edit(state: &mut State, edit: Edit, effects: &mut Vec<Effect>) {
-    let Some(Dialog::Search(input) | Dialog::Save(input, _)) = &mut state.dialog else {
+    if let (Some(Dialog::Trigger(input, _, shown)), Edit::Older | Edit::Newer) =
+        (&mut state.dialog, &edit)
+    {
+        let lines = state.triggered.len();
+        let next = match (edit, *shown) {
+            (Edit::Older, None) => Some(0),
+            (Edit::Older, Some(at)) => Some(at + 1),
+            (_, Some(0) | None) => None,
+            (_, Some(at)) => Some(at - 1),
+        };
+        let next = next.map(|at| at.min(lines.saturating_sub(1)));
+        let line = next.and_then(|at| state.triggered.iter().rev().nth(at));
+        *input = Input::new(line.cloned().unwrap_or_default());
+        *shown = line.and(next);
+        return;
+    }
+    let Some(Dialog::Search(input) | Dialog::Save(input, _) | Dialog::Trigger(input, ..)) =
+        &mut state.dialog
+    else {
         return;
     };
     match edit {
@@ -321,6 +339,7 @@ fn edit(state: &mut State, edit: Edit, effects: &mut Vec<Effect>) {
         Edit::Submit => match state.dialog.take() {
             Some(Dialog::Search(input)) => find::search(state, input.text, effects),
             Some(Dialog::Save(input, saving)) => acts::save(state, &input.text, saving, effects),
+            Some(Dialog::Trigger(input, sid, _)) => acts::trigger(state, input, sid, effects),
             other => state.dialog = other,
         },
         edit => input.edit(edit),
@@ -366,7 +385,7 @@ impl Input {
             Edit::Right => self.at = right,
             Edit::Home => self.at = 0,
             Edit::End => self.at = self.text.len(),
-            Edit::Submit | Edit::Abort => {}
+            Edit::Submit | Edit::Abort | Edit::Older | Edit::Newer => {}
         }
     }
 }
