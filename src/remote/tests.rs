@@ -6,6 +6,7 @@ mod playback;
 mod contract;
 mod downloads;
 mod faults;
+mod forward;
 mod stream;
 
 use std::time::Duration;
