@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
+use super::remote::{
+    ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, TriggerArgs, UnblockArgs,
+    WhoamiArgs,
+};
+
 /// Watch and drive MonkeyCI builds from a terminal.
 ///
 /// Without a command: opens this project in the terminal UI.
@@ -47,20 +52,30 @@ pub enum Command {
     Demo(DemoArgs),
     /// Watch a build that runs in another terminal.
     Attach(AttachArgs),
-    /// List the builds that are kept here.
+    /// List the builds that are kept here, or those of a server.
     List(ListArgs),
     /// Show one build: its jobs, how they ended, what they left behind.
     Show(ShowArgs),
     /// Print the logs of a build.
     Logs(LogsArgs),
-    /// Stop a build that runs in another terminal.
-    Cancel {
-        /// A build id, a unique prefix of one, or `last`.
-        #[arg(default_value = "last")]
-        build: String,
-    },
-    /// Approve a blocked job of a build that runs in another terminal.
+    /// List what the jobs of a build on a server have saved, or save one of it here.
+    Artifacts(ArtifactsArgs),
+    /// Start a build on a server.
+    Trigger(TriggerArgs),
+    /// Build the same commit on a server once more.
+    Retry(RetryArgs),
+    /// Stop a build that runs in another terminal or on a server.
+    Cancel(CancelArgs),
+    /// Approve a blocked job of a build that runs in another terminal or on a server.
     Unblock(UnblockArgs),
+    /// Make a MonkeyCI server known, and keep what lets you in (`help remote`).
+    Login(LoginArgs),
+    /// Remove what lets you in at a server.
+    Logout(LogoutArgs),
+    /// List the servers that are known.
+    Servers,
+    /// Ask a server who you are there.
+    Whoami(WhoamiArgs),
     /// List the keys of the terminal UI.
     Keys,
     /// Print a page of the manual, or list the pages.
@@ -388,6 +403,10 @@ pub struct ListArgs {
     #[arg(long)]
     pub repo: Option<String>,
 
+    /// The builds of this server instead, by its name or its address.
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+
     /// At most this many, newest first.
     #[arg(short = 'n', long, default_value_t = 20)]
     pub limit: usize,
@@ -404,11 +423,16 @@ pub struct ListArgs {
 /// Options of `show`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ShowArgs {
-    /// A build id, a unique prefix of one, `last`, `last-failed`, ORG/REPO/BUILD, or a file.
+    /// A build id, a unique prefix of one, `last`, `last-failed`, ORG/REPO/BUILD, or a file; the URL
+    /// of a build in the web app.
     #[arg(default_value = "last")]
     pub build: String,
 
-    /// The journal, one JSON object a line.
+    /// The build is on this server.
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+
+    /// The journal, one JSON object a line; of a build on a server what the server says of it.
     #[arg(long)]
     pub json: bool,
 }
@@ -444,17 +468,6 @@ pub struct LogsArgs {
     /// One JSON object a line: job, time, stream, command, text.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Options of `unblock`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct UnblockArgs {
-    /// The job, or `all`.
-    pub job: String,
-
-    /// A build id, a unique prefix of one, or `last`.
-    #[arg(default_value = "last")]
-    pub build: String,
 }
 
 /// `90s`, `20m`, `1h`; a number alone is seconds.

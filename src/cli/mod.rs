@@ -7,10 +7,14 @@
 mod args;
 mod clean;
 pub mod plain;
+mod remote;
 
 pub use args::{
     Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs,
     LibraryPart, ListArgs, LogsArgs, Output, PullChoice, RunArgs, RunnerChoice, ShowArgs,
-    UnblockArgs,
 };
 pub use clean::{clean, clean_lines};
+pub use remote::{
+    ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, ServerOption, StoreChoice,
+    TriggerArgs, UnblockArgs, WhoamiArgs,
+};

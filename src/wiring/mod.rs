@@ -3,7 +3,8 @@
 //!
 //! [`run`] is the program. `local.rs` starts a build, `host.rs` its script's host, `screen.rs` shows it, `report.rs`
 //! prints it, `desk.rs` carries out what the app asks for, `history.rs` has the commands
-//! over recorded builds, `storage.rs` opens where artifacts are kept, `error.rs` decides exit statuses.
+//! over recorded builds, `storage.rs` opens where artifacts are kept, `servers.rs` knows which MonkeyCI server is meant,
+//! `on_server.rs` has the commands over its builds, `error.rs` decides exit statuses.
 
 /// Says something on stderr. One that has gone away (a closed window) hears nothing, which is
 /// no reason to panic as `eprintln!` does.
@@ -14,16 +15,22 @@ macro_rules! complain {
     }};
 }
 
+mod account;
 mod again;
+mod ask;
+mod credentials;
 mod demo;
 mod desk;
 mod detach;
 mod error;
 mod executor;
+mod follow;
 mod history;
 mod host;
 mod local;
 mod log_desk;
+mod login;
+mod on_server;
 mod pages;
 mod params;
 mod remote;
@@ -32,15 +39,12 @@ mod reproduce;
 mod results;
 mod screen;
 mod screenshots;
-#[expect(
-    dead_code,
-    reason = "what commands over servers want of it comes with them"
-)]
 mod servers;
 mod shell_desk;
 mod storage;
 mod surroundings;
 mod target;
+mod trigger;
 mod upstream;
 
 use std::future::Future;
@@ -128,19 +132,69 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
             let home = home()?;
             wait(self::attach(home, attach, look))
         }
-        Some(Command::List(list)) => history::list(&recovered(home()?), &list),
-        Some(Command::Show(show)) => history::show(&recovered(home()?), &show),
+        Some(Command::List(list)) => {
+            let home = home()?;
+            match list.server.clone() {
+                Some(server) => wait(async move { on_server::list(&home, &server, &list).await }),
+                None => history::list(&recovered(home), &list),
+            }
+        }
+        Some(Command::Show(show)) => {
+            let home = home()?;
+            if on_server::is_remote(&show.build, show.server.as_deref()) {
+                return wait(async move { on_server::show(&home, &show).await });
+            }
+            let home = recovered(home);
+            let is_here = history::find(&home, &show.build).is_ok();
+            if !is_here && on_server::may_be_remote(&show.build) {
+                return wait(async move { on_server::show(&home, &show).await });
+            }
+            history::show(&home, &show)
+        }
         Some(Command::Logs(logs)) => {
             let home = recovered(home()?);
             wait(async move { history::logs(&home, &logs).await })
         }
-        Some(Command::Cancel { build }) => {
+        Some(Command::Artifacts(artifacts)) => {
             let home = home()?;
-            wait(async move { history::cancel(&home, &build).await })
+            wait(async move { on_server::artifacts(&home, &artifacts).await })
+        }
+        Some(Command::Trigger(args)) => {
+            let home = home()?;
+            wait(async move { trigger::trigger(&home, &args).await })
+        }
+        Some(Command::Retry(retry)) => {
+            let home = home()?;
+            wait(async move { trigger::retry(&home, &retry).await })
+        }
+        Some(Command::Cancel(cancel)) => {
+            let home = home()?;
+            let server = cancel.server.as_deref();
+            if is_elsewhere(&home, &cancel.build, server) {
+                wait(async move {
+                    on_server::cancel(&home, cancel.server.as_deref(), &cancel.build).await
+                })
+            } else {
+                wait(async move { history::cancel(&home, &cancel.build).await })
+            }
         }
         Some(Command::Unblock(unblock)) => {
             let home = home()?;
-            wait(async move { history::unblock(&home, &unblock).await })
+            if is_elsewhere(&home, &unblock.build, unblock.server.as_deref()) {
+                wait(async move { on_server::unblock(&home, &unblock).await })
+            } else {
+                wait(async move { history::unblock(&home, &unblock).await })
+            }
+        }
+        Some(Command::Login(login)) => {
+            let home = home()?;
+            wait(async move { login::login(&home, &login).await })
+        }
+        Some(Command::Logout(logout)) => account::logout(&home()?, &logout),
+        Some(Command::Servers) => account::list(&home()?),
+        Some(Command::Whoami(whoami)) => {
+            let home = home()?;
+            wait(async move { account::whoami(&home, &whoami).await })
         }
         Some(Command::Keys) => pages::keys(),
         Some(Command::Help { topic }) => pages::help(topic.as_deref()),
@@ -150,6 +204,12 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
         Some(Command::LaunchClojure(args)) => Ok(host::launch(args)),
         Some(Command::Screenshots { from, dir }) => screenshots::draw(&from, &dir),
     }
+}
+
+/// Whether a running build that is meant is one on a server, and none of this machine.
+fn is_elsewhere(home: &Home, typed: &str, server: Option<&str>) -> bool {
+    on_server::is_remote(typed, server)
+        || (on_server::may_be_remote(typed) && history::live(home, typed).is_err())
 }
 
 /// How things look, wherever they are shown.

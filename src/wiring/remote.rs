@@ -17,6 +17,7 @@ use crate::remote::follow::{OnServer, Pace, Recorded, RemoteSource};
 use crate::remote::{BuildInfo, Client, Start};
 use crate::store::Home;
 
+use super::credentials;
 use super::error::UserError;
 use super::local;
 use super::servers::{self, Resolved, Servers};
@@ -182,7 +183,7 @@ impl Connections {
     async fn open(&self, name: &str, resolved: Resolved) -> Result<Client, UserError> {
         let home = self.home.clone();
         // A keyring may ask its user.
-        let opening = tokio::task::spawn_blocking(move || servers::client(&home, &resolved));
+        let opening = tokio::task::spawn_blocking(move || credentials::client(&home, &resolved));
         let client = opening
             .await
             .map_err(|error| UserError::new(format!("the keyring failed: {error}")))??;

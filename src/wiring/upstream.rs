@@ -20,6 +20,7 @@ use crate::remote::forward::{Cached, OfServer, Whose};
 use crate::store::Home;
 use crate::vcs::same_repository;
 
+use super::credentials;
 use super::error::UserError;
 use super::servers::{self, Servers};
 
@@ -168,7 +169,7 @@ fn connect(
             server.name
         ))
     })?;
-    let client = servers::client_that_says(home, &resolved, move |said| remarks.say(said))?;
+    let client = credentials::client_that_says(home, &resolved, move |said| remarks.say(said))?;
     let whose = Whose {
         org,
         repo: named.repo,

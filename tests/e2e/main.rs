@@ -18,7 +18,10 @@ mod harness;
 mod hosts;
 mod limits;
 mod moto;
+#[path = "../shared/playback.rs"]
+mod playback;
 mod real_library;
+mod remote;
 mod screen;
 mod scripts;
 mod storage;

@@ -235,7 +235,9 @@ impl Shared {
         let fits = |(at, exchange): (usize, &Exchange)| {
             let fits = exchange.method == came.method
                 && exchange.path == came.path
-                && exchange.authorization.as_deref() == authorization
+                && (exchange.authorization.as_deref() == authorization
+                    // Answers whoever asks.
+                    || exchange.path == "/version")
                 && exchange.has_body != came.body.is_empty();
             fits.then_some(at)
         };
