@@ -25,6 +25,7 @@ const PAGES: &[(&str, &str)] = &[
     ("files", include_str!("../../assets/docs/files.md")),
     ("library", include_str!("../../assets/docs/library.md")),
     ("protocol", include_str!("../../assets/docs/protocol.md")),
+    ("remote", include_str!("../../assets/docs/remote.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
     ("security", include_str!("../../assets/docs/security.md")),
     ("storage", include_str!("../../assets/docs/storage.md")),
