@@ -1,15 +1,25 @@
 //! Asking a user at the terminal, without an echo where the answer is a secret.
+//!
+//! Keys are read one by one, so the terminal is in raw mode while a question stands: whoever ends
+//! it, a key, a signal or an error, the guard gives it back. [`until_stopped`] is what turns a
+//! signal into such an end.
 
 use std::io::{IsTerminal, Read, Write};
+use std::time::Duration;
 
-use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, read};
+use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::error::UserError;
+use super::error::{Exit, UserError};
 
 /// Longest credential that is taken, in bytes.
 const LONGEST: usize = 64 * 1024;
+
+/// How often the terminal is looked at while nobody types. A thread that waits for keys would go
+/// on doing so after the question, and take those of the next one.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What became of a question.
 #[derive(Debug)]
@@ -24,47 +34,86 @@ pub(super) fn is_somebody_there() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Runs something that asks. A signal ends it where it stands, with what it has on its stack
+/// undone.
+pub(super) async fn until_stopped(
+    work: impl Future<Output = Result<Exit, UserError>>,
+) -> Result<Exit, UserError> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| UserError::new(format!("cannot listen to signals: {error}")))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::select! {
+        outcome = work => outcome,
+        _ = interrupt.recv() => Ok(Exit::Interrupted),
+        _ = terminate.recv() => Ok(Exit::Canceled),
+        _ = hangup.recv() => Ok(Exit::Canceled),
+    }
+}
+
 /// Asks for a line that may be seen. An empty one is `None`.
-pub(super) fn ask(question: &str) -> Result<Option<String>, UserError> {
-    say(&format!("{question}: "));
-    let mut line = String::new();
-    std::io::stdin()
-        .read_line(&mut line)
-        .map_err(|error| UserError::new(format!("cannot read the answer: {error}")))?;
-    let line = line.trim();
-    Ok((!line.is_empty()).then(|| line.to_owned()))
+pub(super) async fn ask(question: &str) -> Result<Asked<Option<String>>, UserError> {
+    Ok(match line(&format!("{question}: "), true).await? {
+        Asked::Answer(line) => {
+            let line = line.trim();
+            Asked::Answer((!line.is_empty()).then(|| line.to_owned()))
+        }
+        Asked::Refused => Asked::Refused,
+    })
 }
 
 /// Asks for a secret: nothing of it is shown, not even its length. It may be empty.
-pub(super) fn ask_secret(question: &str) -> Result<Asked<SecretString>, UserError> {
+pub(super) async fn ask_secret(question: &str) -> Result<Asked<SecretString>, UserError> {
+    let question = format!("{question} (it is not shown): ");
+    Ok(match line(&question, false).await? {
+        Asked::Answer(line) => Asked::Answer(SecretString::from(line)),
+        Asked::Refused => Asked::Refused,
+    })
+}
+
+async fn line(question: &str, shown: bool) -> Result<Asked<String>, UserError> {
     let failed = |error: std::io::Error| UserError::new(format!("cannot read the answer: {error}"));
-    say(&format!("{question} (it is not shown): "));
+    // The echo is off before anybody is asked to type.
     let raw = Raw::on().map_err(failed)?;
+    say(question);
     let mut typed = String::new();
     let answer = loop {
+        if !poll(Duration::ZERO).map_err(failed)? {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
         let Event::Key(key) = read().map_err(failed)? else {
             continue;
         };
         if key.kind == KeyEventKind::Release {
             continue;
         }
+        let erase = |count: usize| {
+            if shown {
+                say(&"\u{8} \u{8}".repeat(count));
+            }
+        };
         match (key.code, key.modifiers) {
-            (KeyCode::Enter, _) => break Asked::Answer(SecretString::from(typed)),
+            (KeyCode::Enter, _) => break Asked::Answer(typed),
+            // What a terminal sends for the end of a line inside a paste.
+            (KeyCode::Char('j' | 'm'), KeyModifiers::CONTROL) => break Asked::Answer(typed),
             (KeyCode::Char('c' | 'd'), KeyModifiers::CONTROL) => break Asked::Refused,
-            (KeyCode::Char('u'), KeyModifiers::CONTROL) => typed.clear(),
-            // What the terminal sends for Enter inside a paste.
-            (KeyCode::Char('j' | 'm'), KeyModifiers::CONTROL) => {
-                break Asked::Answer(SecretString::from(typed));
+            (KeyCode::Char('u'), KeyModifiers::CONTROL) => {
+                erase(typed.chars().count());
+                typed.clear();
             }
             (KeyCode::Char(letter), modifiers)
                 if !modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT)
                     && typed.len() < LONGEST =>
             {
                 typed.push(letter);
+                if shown {
+                    say(letter.encode_utf8(&mut [0; 4]));
+                }
             }
-            (KeyCode::Backspace, _) => {
-                typed.pop();
-            }
+            (KeyCode::Backspace, _) if typed.pop().is_some() => erase(1),
             _ => {}
         }
     };

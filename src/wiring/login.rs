@@ -51,14 +51,17 @@ pub(super) async fn login(home: &Home, args: &LoginArgs) -> Result<Exit, UserErr
         clean(&probe.version)
     );
 
-    let kept = match credential(args)? {
+    let kept = match credential(args).await? {
         Asked::Answer(kept) => kept,
         Asked::Refused => return Ok(Exit::Interrupted),
     };
     let org = args.org.clone().or_else(|| server.org.clone());
     let org = match (&kept, org) {
         (Kept::Token(_), None) if ask::is_somebody_there() && !args.token_stdin => {
-            ask::ask("org of the token")?
+            match ask::ask("org of the token").await? {
+                Asked::Answer(org) => org,
+                Asked::Refused => return Ok(Exit::Interrupted),
+            }
         }
         (_, org) => org,
     };
@@ -195,7 +198,7 @@ fn free_name(base: &BaseUrl, known: &Servers) -> String {
 }
 
 /// The credential, from stdin or whoever sits there.
-fn credential(args: &LoginArgs) -> Result<Asked<Kept>, UserError> {
+async fn credential(args: &LoginArgs) -> Result<Asked<Kept>, UserError> {
     let (first, second) = if args.token_stdin {
         let mut lines = ask::read_secrets()?.into_iter();
         (lines.next().unwrap_or_default(), lines.next())
@@ -211,12 +214,12 @@ fn credential(args: &LoginArgs) -> Result<Asked<Kept>, UserError> {
         } else {
             "API token"
         };
-        let first = match ask::ask_secret(question)? {
+        let first = match ask::ask_secret(question).await? {
             Asked::Answer(first) => first,
             Asked::Refused => return Ok(Asked::Refused),
         };
         let second = if args.jwt {
-            match ask::ask_secret("refresh token, if there is one")? {
+            match ask::ask_secret("refresh token, if there is one").await? {
                 Asked::Answer(second) => Some(second),
                 Asked::Refused => return Ok(Asked::Refused),
             }

@@ -188,7 +188,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
         }
         Some(Command::Login(login)) => {
             let home = home()?;
-            wait(async move { login::login(&home, &login).await })
+            wait(async move { ask::until_stopped(login::login(&home, &login)).await })
         }
         Some(Command::Logout(logout)) => account::logout(&home()?, &logout),
         Some(Command::Servers) => account::list(&home()?),
