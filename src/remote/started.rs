@@ -27,39 +27,38 @@ pub enum Start<'a> {
 }
 
 impl Client {
-    /// Starts a build of a repo, and finds it: it is the one with a higher number than any before, of the
-    /// same source and ref. Somebody else's that began at the same moment may be taken for it.
+    /// Starts a build of a repo, and finds it: it is the first with a higher number than any before, of
+    /// the same source, ref and commit. Somebody else's that began at the same moment may be taken for
+    /// it.
     pub async fn start(
         &self,
         org: &str,
         repo: &str,
         start: Start<'_>,
     ) -> Result<BuildInfo, RemoteError> {
-        let before = self.builds(org, repo).await?;
-        let last = before.iter().filter_map(|build| build.idx).max();
-        match start {
-            Start::Trigger(trigger) => self.trigger(org, repo, trigger).await?,
-            Start::Retry(build) => self.retry(&Sid::new(org, repo, build)).await?,
-        }
-        let model = match start {
-            Start::Trigger(_) => None,
-            Start::Retry(id) => before.into_iter().find(|build| build.build_id == id),
+        // Asked first: of a repo that is not there some servers list no builds, and take orders.
+        let main = match start {
+            Start::Trigger(_) => self.repo(org, repo).await?.main_branch,
+            Start::Retry(_) => None,
         };
-        let is_it = |build: &BuildInfo| {
-            let is_new = build.idx > last;
-            is_new
-                && match (start, &model) {
-                    (Start::Trigger(trigger), _) => is_triggered(build, trigger),
-                    (Start::Retry(_), Some(model)) => build.git.r#ref == model.git.r#ref,
-                    (Start::Retry(_), None) => true,
-                }
+        let before = self.builds(org, repo).await?;
+        let after = before.iter().filter_map(|build| build.idx).max();
+        let wanted = match start {
+            Start::Trigger(trigger) => {
+                self.trigger(org, repo, trigger).await?;
+                Wanted::triggered(trigger, main, after)
+            }
+            Start::Retry(id) => {
+                self.retry(&Sid::new(org, repo, id)).await?;
+                let model = before.iter().find(|build| build.build_id == id);
+                Wanted::again(model, after)
+            }
         };
         let end = Instant::now() + PATIENCE;
         let (mut wait, longest) = LOOKS;
         loop {
-            // The list is newest first.
             let builds = self.builds(org, repo).await?;
-            if let Some(build) = builds.into_iter().rev().find(|build| is_it(build)) {
+            if let Some(build) = wanted.among(builds) {
                 return Ok(build);
             }
             if Instant::now() > end {
@@ -73,12 +72,109 @@ impl Client {
     }
 }
 
-fn is_triggered(build: &BuildInfo, trigger: &Trigger) -> bool {
-    let wanted = match (&trigger.branch, &trigger.tag) {
-        (Some(branch), _) => Some(format!("refs/heads/{branch}")),
-        (None, Some(tag)) => Some(format!("refs/tags/{tag}")),
-        (None, None) => None,
-    };
-    build.source.as_deref().is_none_or(|source| source == "api")
-        && wanted.is_none_or(|wanted| build.git.r#ref.as_ref() == Some(&wanted))
+/// What a new build is known by. What is `None` may be anything.
+#[derive(Debug)]
+struct Wanted {
+    after: Option<i64>,
+    source: Option<String>,
+    r#ref: Option<String>,
+    commit: Option<String>,
+}
+
+impl Wanted {
+    fn triggered(trigger: &Trigger, main: Option<String>, after: Option<i64>) -> Self {
+        let named = match (&trigger.branch, &trigger.tag) {
+            (Some(branch), _) => Some(format!("refs/heads/{branch}")),
+            (None, Some(tag)) => Some(format!("refs/tags/{tag}")),
+            (None, None) => main.map(|main| format!("refs/heads/{main}")),
+        };
+        Self {
+            after,
+            source: Some("api".to_owned()),
+            r#ref: named,
+            commit: trigger.commit.clone(),
+        }
+    }
+
+    fn again(model: Option<&BuildInfo>, after: Option<i64>) -> Self {
+        Self {
+            after,
+            source: model.and_then(|model| model.source.clone()),
+            r#ref: model.and_then(|model| model.git.r#ref.clone()),
+            commit: model.and_then(|model| model.git.commit_id.clone()),
+        }
+    }
+
+    fn among(&self, builds: Vec<BuildInfo>) -> Option<BuildInfo> {
+        let same = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
+        builds
+            .into_iter()
+            .filter(|build| build.idx > self.after)
+            .filter(|build| same(&self.source, &build.source))
+            .filter(|build| same(&self.r#ref, &build.git.r#ref))
+            .filter(|build| same(&self.commit, &build.git.commit_id))
+            .min_by_key(|build| build.idx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edn::{self, Value};
+
+    fn builds() -> Vec<BuildInfo> {
+        [
+            (7, "api", "dev"),
+            (3, "api", "dev"),
+            (5, "github-webhook", "dev"),
+            (6, "api", "main"),
+            (8, "api", "dev"),
+        ]
+        .iter()
+        .map(|(idx, source, branch)| {
+            let text = format!(
+                "{{:org-id \"o\" :repo-id \"r\" :build-id \"build-{idx}\" :idx {idx} \
+                 :source :{source} :git {{:ref \"refs/heads/{branch}\"}}}}"
+            );
+            let value = edn::read_str(&text).unwrap();
+            value.as_map().and_then(BuildInfo::read).unwrap()
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_new_build_is_known_by_its_number_source_ref_and_commit() {
+        let found = |branch: Option<&str>, main: Option<&str>, after: i64| {
+            let trigger = Trigger {
+                branch: branch.map(str::to_owned),
+                ..Trigger::default()
+            };
+            let wanted = Wanted::triggered(&trigger, main.map(str::to_owned), Some(after));
+            wanted.among(builds()).and_then(|build| build.idx)
+        };
+        assert_eq!(found(Some("dev"), None, 3), Some(7));
+        assert_eq!(found(Some("dev"), Some("main"), 7), Some(8));
+        assert_eq!(found(None, Some("main"), 3), Some(6));
+        assert_eq!(found(None, None, 3), Some(6));
+        assert_eq!(found(Some("dev"), None, 8), None);
+        let commit = Trigger {
+            commit: Some("abc".to_owned()),
+            ..Trigger::default()
+        };
+        assert!(
+            Wanted::triggered(&commit, None, None)
+                .among(builds())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_build_that_is_run_again_is_like_the_first() {
+        let model = builds().remove(0);
+        let again = Wanted::again(Some(&model), Some(7)).among(builds());
+        assert_eq!(again.and_then(|build| build.idx), Some(8));
+        let other = Wanted::again(builds().get(2), Some(5)).among(builds());
+        assert_eq!(other, None);
+        assert_eq!(model.map.get_kw("idx"), Some(&Value::Int(7)));
+    }
 }

@@ -7,6 +7,7 @@
 //! | `https://api.example.org/v1/org/ORG/repo/REPO/builds/BUILD` | what the API answers there; it may end early |
 //! | `https://api.example.org` | a server |
 //! | `ORG/REPO`, `ORG/REPO/BUILD` | of the server that is chosen otherwise |
+//! | `ORG@SERVER/REPO/BUILD` | of this server: what a build that was followed is called here |
 //! | `NAME` | a server that is configured |
 //!
 //! A BUILD is `build-17`, `17`, or `latest`.
@@ -67,6 +68,15 @@ impl Target {
             return Err(not_one(text));
         }
         let mut target = Self::default();
+        let mut parts = parts;
+        if parts.len() > 1
+            && let Some((org, server)) = parts[0].rsplit_once('@')
+            && !org.is_empty()
+            && !server.is_empty()
+        {
+            target.at = Some(At::Name(server.to_owned()));
+            parts[0] = org;
+        }
         match parts[..] {
             [name] => target.at = Some(At::Name(name.to_owned())),
             [org, repo] => (target.org, target.repo) = (Some(org.into()), Some(repo.into())),
@@ -302,6 +312,21 @@ mod tests {
             Target::parse("work"),
             Ok(target(Some(At::Name("work".to_owned())), [""; 4]))
         );
+    }
+
+    #[test]
+    fn a_build_that_was_followed_is_meant_by_its_name_here() {
+        let at = || Some(At::Name("work".to_owned()));
+        assert_eq!(
+            Target::parse("a@b@work/repo/17"),
+            Ok(target(at(), ["a@b", "repo", "build-17", ""]))
+        );
+        assert_eq!(
+            Target::parse("org@work/repo"),
+            Ok(target(at(), ["org", "repo", "", ""]))
+        );
+        let odd = Target::parse("@work/repo").unwrap();
+        assert_eq!((odd.at, odd.org.as_deref()), (None, Some("@work")));
     }
 
     #[test]
