@@ -22,6 +22,7 @@ mod moto;
 mod playback;
 mod real_library;
 mod remote;
+mod remote_tls;
 mod remote_tty;
 mod screen;
 mod scripts;

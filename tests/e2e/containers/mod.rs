@@ -19,7 +19,7 @@ mod faults;
 mod podman;
 mod properties;
 mod registry;
-mod relay;
+pub mod relay;
 mod transfers;
 mod usage;
 
