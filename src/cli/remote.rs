@@ -55,12 +55,7 @@ pub struct LogoutArgs {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ServerOption {
     /// The server, by its name or its address.
-    #[arg(
-        long = "server",
-        id = "server",
-        value_name = "NAME",
-        env = "MONKEYCI_TUI_SERVER"
-    )]
+    #[arg(long = "server", id = "server", value_name = "NAME")]
     pub name: Option<String>,
 }
 

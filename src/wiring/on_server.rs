@@ -56,13 +56,6 @@ impl Place {
     }
 }
 
-/// `--server` where it is not an option of clap's with a variable: `cancel` and the like mean this
-/// machine unless told otherwise, so the variable alone must not send them elsewhere.
-fn chosen(option: Option<&str>) -> Option<String> {
-    let variable = || std::env::var("MONKEYCI_TUI_SERVER").ok();
-    option.map(str::to_owned).or_else(variable)
-}
-
 /// Where the web app shows a build.
 pub(super) fn page_of(resolved: &Resolved, sid: &Sid) -> Option<String> {
     let web = crate::remote::BaseUrl::parse(&resolved.server.web_url()?).ok()?;
@@ -76,7 +69,7 @@ pub(super) async fn cancel(
     server: Option<&str>,
     typed: &str,
 ) -> Result<Exit, UserError> {
-    let place = Place::of(home, chosen(server).as_deref(), Some(typed))?;
+    let place = Place::of(home, server, Some(typed))?;
     let build = place.build().await?;
     refuse_if_over(&build, "stop")?;
     let sid = build.sid();
@@ -91,8 +84,7 @@ pub(super) async fn cancel(
 
 /// `unblock`, of a build on a server.
 pub(super) async fn unblock(home: &Home, args: &UnblockArgs) -> Result<Exit, UserError> {
-    let server = chosen(args.server.as_deref());
-    let place = Place::of(home, server.as_deref(), Some(&args.build))?;
+    let place = Place::of(home, args.server.as_deref(), Some(&args.build))?;
     let build = place.build().await?;
     // The server takes it for any job, and one that does not wait is harmed by it (§9.4).
     refuse_if_over(&build, "approve")?;
@@ -226,8 +218,7 @@ fn list_line(build: &BuildInfo, now: Millis) -> String {
 
 /// `show`, of a build on a server.
 pub(super) async fn show(home: &Home, args: &ShowArgs) -> Result<Exit, UserError> {
-    let server = chosen(args.server.as_deref());
-    let place = Place::of(home, server.as_deref(), Some(&args.build))?;
+    let place = Place::of(home, args.server.as_deref(), Some(&args.build))?;
     let build = place.build().await?;
     let mut out = BufWriter::new(std::io::stdout());
     if args.json {

@@ -1,8 +1,8 @@
 //! Which server is meant, and which org, repo and build there.
 //!
 //! [`resolve`] is the one place that answers this for every command. Where no server is named it is
-//! the one of `MONKEYCI_TUI_URL`, else the one that the configuration calls the default, else the
-//! only one there is.
+//! the one that `MONKEYCI_TUI_SERVER` names, else that of `MONKEYCI_TUI_URL`, else the one that the
+//! configuration calls the default, else the only one there is.
 //!
 //! What lets the user in there is found in `credentials.rs`.
 
@@ -13,6 +13,9 @@ use crate::store::Home;
 
 use super::error::UserError;
 use super::target::{At, BuildName, Target};
+
+/// The name or the address of the server that is meant where none is named.
+const SERVER_VARIABLE: &str = "MONKEYCI_TUI_SERVER";
 
 /// The address of a server that is in no configuration.
 pub(super) const URL_VARIABLE: &str = "MONKEYCI_TUI_URL";
@@ -28,6 +31,7 @@ pub(super) struct Servers {
     /// Sentences about the configuration.
     pub remarks: Vec<String>,
     of_environment: Option<Server>,
+    named_by_environment: Option<String>,
 }
 
 /// What was typed, looked up.
@@ -95,10 +99,12 @@ impl Servers {
                 Some(Server::at(OF_ENVIRONMENT, &base.to_string()))
             }
         };
+        let named = std::env::var(SERVER_VARIABLE).ok();
         Ok(Self {
             all: config.servers,
             remarks,
             of_environment,
+            named_by_environment: named.filter(|name| !name.is_empty()),
         })
     }
 
@@ -109,11 +115,15 @@ impl Servers {
             all,
             remarks: Vec::new(),
             of_environment: None,
+            named_by_environment: None,
         }
     }
 
     /// The server that is meant where none is named.
     pub fn meant(&self) -> Result<Server, UserError> {
+        if let Some(name) = &self.named_by_environment {
+            return self.named(name);
+        }
         if let Some(server) = &self.of_environment {
             return Ok(server.clone());
         }
@@ -343,6 +353,10 @@ mod tests {
                 .unwrap()
                 .starts_with(OF_ENVIRONMENT)
         );
+        servers.named_by_environment = Some("one".to_owned());
+        assert!(name_of(&servers, None, "o/r").unwrap().starts_with("one "));
+        servers.named_by_environment = Some("three".to_owned());
+        assert!(name_of(&servers, None, "o/r").is_err());
         let none = self::servers(&[]);
         let error = name_of(&none, None, "o/r").unwrap_err();
         assert!(error.contains("monkeyci-tui login"), "{error}");
