@@ -32,6 +32,7 @@
 //! | `hosts` | what runs a script: the choice, tools, command lines, our Clojure library, quick starts | leaves, `wire`, `engine` (its child command) |
 //! | `script_api` | the HTTP service for scripts and watchers: routes, tokens, scopes | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
+//! | `server` | the engine as a small MonkeyCI server: routes, credentials, queue, webhooks | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
 //! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are | leaves, `ports`, `journal` |
 //! | `remote` | the client of a MonkeyCI server: credentials on the wire, calls, events, downloads; a build there as a source | leaves, `ports`, `wire`, `journal` |
 //! | `secrets` | where credentials of servers are kept: the keyring, a file for those who ask for it | leaves, `ports` |
@@ -46,8 +47,6 @@
 //!
 //! Leaves: `domain`, `edn`, `logs`, `archive`, `process`, `crypto`. They know nothing of the rest, so any
 //! edge may use them.
-//!
-//! To come, with a row of its own then: `server` (the engine as a small server).
 
 pub mod api_client;
 pub mod app;
@@ -69,6 +68,7 @@ pub mod replay;
 pub mod script;
 pub mod script_api;
 pub mod secrets;
+pub mod server;
 pub mod store;
 pub mod tui;
 pub mod ui;

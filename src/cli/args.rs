@@ -9,6 +9,7 @@ use super::remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, TriggerArgs, UnblockArgs,
     WhoamiArgs,
 };
+use super::serve::ServeArgs;
 
 /// Watch and drive MonkeyCI builds from a terminal.
 ///
@@ -76,6 +77,8 @@ pub enum Command {
     Servers,
     /// Ask a server who you are there.
     Whoami(WhoamiArgs),
+    /// Build what is asked for over HTTP: a small MonkeyCI server (`help serve`).
+    Serve(Box<ServeArgs>),
     /// List the keys of the terminal UI.
     Keys,
     /// Print a page of the manual, or list the pages.
@@ -471,7 +474,7 @@ pub struct LogsArgs {
 }
 
 /// `90s`, `20m`, `1h`; a number alone is seconds.
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
     let wrong = || "write a time as 90s, 20m or 1h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| wrong())?;

@@ -8,6 +8,7 @@ mod args;
 mod clean;
 pub mod plain;
 mod remote;
+mod serve;
 
 pub use args::{
     Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs,
@@ -18,3 +19,4 @@ pub use remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, ServerOption, StoreChoice,
     TriggerArgs, UnblockArgs, WhoamiArgs,
 };
+pub use serve::{RoleChoice, ServeArgs, ServeCommand, TokenArgs};

@@ -192,6 +192,15 @@ impl Home {
         }
     }
 
+    /// Creates the folder of a build that somebody else has named. One that is there is taken when
+    /// it has no journal: its program was killed before it began.
+    pub fn named_build(&self, sid: &Sid) -> Result<BuildFolder, FolderError> {
+        self.runtime(sid)?.secure_parent()?;
+        let folder = self.build(sid);
+        create_private(&folder.logs)?;
+        Ok(folder)
+    }
+
     /// The folder for a running build's socket and token; the same for every process of
     /// this user. The name begins with the build's id, or is a hash of it where the
     /// socket's path would grow too long.

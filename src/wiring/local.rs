@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +57,25 @@ pub(super) struct BuildRequest {
     pub(super) artifacts: Seeds,
     /// What whoever looks at it should know from the beginning.
     pub(super) remarks: Vec<String>,
+    /// What a server has been asked for, when it is the server that builds.
+    pub(super) ordered: Option<Box<Ordered>>,
+}
+
+/// What a server knows of a build before it is started.
+#[derive(Debug, Clone)]
+pub(super) struct Ordered {
+    /// How the build is called.
+    pub(super) sid: Sid,
+    /// What started it.
+    pub(super) source: String,
+    /// What is said of the commit (events.md §3, `:git`); it wins over what git says.
+    pub(super) git: Map,
+    /// What is said of changed files, if anything is.
+    pub(super) changes: Option<Value>,
+    /// Parameters, which win over those of the options.
+    pub(super) params: Vec<(String, SecretString)>,
+    /// The webhook that asked for it.
+    pub(super) webhook: Option<String>,
 }
 
 impl BuildRequest {
@@ -70,6 +89,7 @@ impl BuildRequest {
             source: "cli",
             artifacts: Vec::new(),
             remarks: Vec::new(),
+            ordered: None,
         }
     }
 
@@ -84,6 +104,46 @@ impl BuildRequest {
             source: "cli",
             artifacts: Vec::new(),
             remarks: Vec::new(),
+            ordered: None,
+        }
+    }
+}
+
+impl Ordered {
+    /// Puts what was said of the commit in place of what git says of it.
+    fn tell(&self, git: &mut GitInfo) {
+        for (key, place) in [
+            ("url", &mut git.url),
+            ("ref", &mut git.r#ref),
+            ("branch", &mut git.branch),
+            ("tag", &mut git.tag),
+            ("main-branch", &mut git.main_branch),
+        ] {
+            if let Some(text) = self.git.get_kw(key).and_then(Value::as_str) {
+                *place = Some(text.to_owned());
+            }
+        }
+        // A push names the branch in its ref only.
+        let reference = git.r#ref.clone().unwrap_or_default();
+        for (start, place) in [
+            ("refs/heads/", &mut git.branch),
+            ("refs/tags/", &mut git.tag),
+        ] {
+            if let Some(name) = reference.strip_prefix(start) {
+                place.get_or_insert_with(|| name.to_owned());
+            }
+        }
+    }
+
+    /// Adds what only a server knows to a build map.
+    fn add_to(&self, build: &mut Map) {
+        if let Some(git) = build.get_kw_mut("git").and_then(Value::as_map_mut) {
+            for (key, value) in &self.git {
+                git.insert(key.clone(), value.clone());
+            }
+        }
+        if let Some(webhook) = &self.webhook {
+            build.insert_kw("webhook-id", webhook.as_str());
         }
     }
 }
@@ -120,6 +180,7 @@ async fn set_up(
 ) -> Result<RunningBuild, UserError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let run = &request.run;
+    let ordered = request.ordered.as_deref();
     // There will be a sid, and problems are how the build ends (decisions.md, `--json`).
     let mut refusal: Option<String> = None;
     let params = FixedParams::resolve(&run.params, run.params_file.as_deref(), |name| {
@@ -129,6 +190,7 @@ async fn set_up(
         refusal = Some(why);
         FixedParams::default()
     });
+    let params = params.with(ordered.map_or(&[], |ordered| ordered.params.as_slice()));
     let mut remarks = request.remarks.clone();
     let secrets = FixedSecrets::resolve(&run.secrets, run.secrets_file.as_deref(), |name| {
         std::env::var(name).ok()
@@ -158,9 +220,11 @@ async fn set_up(
     };
     // What lies below it holds copies of the project, and what jobs make of them.
     create_private(home.cache()).map_err(|error| UserError::of(&error))?;
-    let (sid, folder) = home
-        .new_build(&repo_id(&dir), clock.now())
-        .map_err(|error| UserError::of(&error))?;
+    let created = match ordered {
+        Some(Ordered { sid, .. }) => home.named_build(sid).map(|folder| (sid.clone(), folder)),
+        None => home.new_build(&repo_id(&dir), clock.now()),
+    };
+    let (sid, folder) = created.map_err(|error| UserError::of(&error))?;
     *made = Some((sid.clone(), folder.clone()));
 
     let masks = Masks::default();
@@ -213,7 +277,10 @@ async fn set_up(
         }
     };
     let checkout = Arc::new(checkout);
-    let git = checkout.describe();
+    let mut git = checkout.describe();
+    if let Some(ordered) = ordered {
+        ordered.tell(git.get_or_insert_default());
+    }
     let reached_at = chosen_executor.as_ref().and_then(Choice::reached_at);
     let why_executor = chosen_executor
         .as_ref()
@@ -249,9 +316,17 @@ async fn set_up(
     let upstream = upstream.server;
     let surroundings =
         surroundings::gather(home, &sid, project, git.as_ref(), secrets, upstream.clone());
-    let (changes, odd) = surroundings::changes(&dir, request.revision.as_ref());
+    let told = ordered.and_then(|ordered| ordered.changes.clone());
+    let (changes, odd) = match told {
+        Some(changes) => (Some(changes), None),
+        None => surroundings::changes(&dir, request.revision.as_ref()),
+    };
     remarks.extend(odd);
-    let mut build_map = build_map(&sid, &dir, git.as_ref(), request.source);
+    let source = ordered.map_or(request.source, |ordered| ordered.source.as_str());
+    let mut build_map = build_map(&sid, &dir, git.as_ref(), source);
+    if let Some(ordered) = ordered {
+        ordered.add_to(&mut build_map);
+    }
     if let Some(changes) = changes {
         build_map.insert(Value::kw("changes"), changes);
     }

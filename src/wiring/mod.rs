@@ -2,7 +2,7 @@
 //! lets them meet.
 //!
 //! [`run`] is the program. `local.rs` starts a build, `host.rs` its script's host, `screen.rs` shows it, `report.rs`
-//! prints it, `desk.rs` carries out what the app asks for, `history.rs` has the commands
+//! prints it, `desk.rs` carries out what the app asks for, `serve.rs` is the server, `history.rs` has the commands
 //! over recorded builds, `storage.rs` opens where artifacts are kept, `servers.rs` knows which MonkeyCI server is meant,
 //! `on_server.rs` has the commands over its builds, `error.rs` decides exit statuses.
 
@@ -39,6 +39,7 @@ mod reproduce;
 mod results;
 mod screen;
 mod screenshots;
+mod serve;
 mod servers;
 mod shell_desk;
 mod storage;
@@ -97,6 +98,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 source: "cli",
                 artifacts: Vec::new(),
                 remarks: Vec::new(),
+                ordered: None,
             };
             wait(screen::project(home, template, look))
         }
@@ -124,6 +126,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                     source: "cli",
                     artifacts: Vec::new(),
                     remarks: Vec::new(),
+                    ordered: None,
                 };
                 desk::demo_request(home, &template, demo.failing)
             })
@@ -195,6 +198,10 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
         Some(Command::Whoami(whoami)) => {
             let home = home()?;
             wait(async move { account::whoami(&home, &whoami).await })
+        }
+        Some(Command::Serve(serve)) => {
+            let home = home()?;
+            serve::command(home, serve)
         }
         Some(Command::Keys) => pages::keys(),
         Some(Command::Help { topic }) => pages::help(topic.as_deref()),

@@ -28,6 +28,7 @@ const PAGES: &[(&str, &str)] = &[
     ("remote", include_str!("../../assets/docs/remote.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
     ("security", include_str!("../../assets/docs/security.md")),
+    ("serve", include_str!("../../assets/docs/serve.md")),
     ("storage", include_str!("../../assets/docs/storage.md")),
     ("testing", include_str!("../../assets/docs/testing.md")),
     (
@@ -93,7 +94,7 @@ pub(super) fn library(home: &Home, part: LibraryPart) -> Result<Exit, UserError>
     print(line)
 }
 
-fn print(text: impl AsRef<[u8]>) -> Result<Exit, UserError> {
+pub(super) fn print(text: impl AsRef<[u8]>) -> Result<Exit, UserError> {
     let mut out = std::io::stdout().lock();
     super::history::quiet(out.write_all(text.as_ref()))?;
     Ok(Exit::Success)

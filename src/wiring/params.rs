@@ -69,6 +69,18 @@ impl FixedParams {
         ))
     }
 
+    /// Adds parameters, which win over those of the same name.
+    pub(super) fn with(mut self, more: &[(String, SecretString)]) -> Self {
+        self.0
+            .retain(|param| more.iter().all(|(name, _)| *name != param.name));
+        self.0.extend(more.iter().map(|(name, value)| Param {
+            name: name.clone(),
+            value: value.clone(),
+            plain: false,
+        }));
+        self
+    }
+
     /// The values that must never be written.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0

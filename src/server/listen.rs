@@ -1,0 +1,161 @@
+//! Connections: how many there are at once, how long a head may take, and TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Server, routes};
+
+/// Most bytes of a head, and of what is read or written ahead, for each connection.
+const BUFFER: usize = 64 << 10;
+
+/// Requests at work may finish for so long after the end of the service.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a listener rests that cannot accept: too many files are open.
+const REST: Duration = Duration::from_millis(100);
+
+/// What makes connections private.
+#[derive(Clone)]
+pub struct Tls(TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+/// Reads a certificate with those that vouch for it, and its key, both PEM. The error is a
+/// sentence. Blocks.
+pub fn tls(certificate: &Path, key: &Path) -> Result<Tls, String> {
+    let cannot = |path: &Path, what: &str, why: &dyn std::fmt::Display| {
+        format!("there is no {what} to be read in {}: {why}", path.display())
+    };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect)
+        .map_err(|why| cannot(certificate, "certificate", &why))?;
+    if chain.is_empty() {
+        return Err(cannot(certificate, "certificate", &"no PEM in it is one"));
+    }
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|why| cannot(key, "private key", &why))?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|config| {
+            config
+                .with_no_client_auth()
+                .with_single_cert(chain, private)
+        })
+        .map_err(|why| format!("certificate and key do not fit: {why}"))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Tls(TlsAcceptor::from(Arc::new(config))))
+}
+
+/// Listens on an address, and says on which port that came to be.
+pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// Serves until `stop` fires; returns when the last request is done with, or has been cut.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    server: Server,
+    stop: CancellationToken,
+) {
+    let app = routes::router(&server);
+    let places = Arc::new(Semaphore::new(server.settings().most_connections));
+    let at_work = TaskTracker::new();
+    let cut = CancellationToken::new();
+    let _cut_at_last = cut.clone().drop_guard();
+    let head_time = server.settings().head_time;
+    let accept = async {
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(REST).await;
+                continue;
+            };
+            let (app, tls, stop) = (app.clone(), tls.clone(), stop.clone());
+            let cut = cut.clone();
+            at_work.spawn(async move {
+                tokio::select! {
+                    () = connection(stream, tls, app, head_time, stop) => {}
+                    () = cut.cancelled() => {}
+                }
+                drop(place);
+            });
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = accept => {}
+    }
+    drop(listener);
+    // Event streams end with this.
+    server.shutdown().cancel();
+    at_work.close();
+    // What takes longer is cut when this returns.
+    let _ = tokio::time::timeout(GRACE, at_work.wait()).await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    app: Router,
+    head_time: Duration,
+    stop: CancellationToken,
+) {
+    // Events are small and should not wait for company.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => answer(stream, app, head_time, stop).await,
+        Some(Tls(acceptor)) => {
+            // Who does not come to an agreement in time, or at all, has nobody to blame.
+            if let Ok(Ok(stream)) = tokio::time::timeout(head_time, acceptor.accept(stream)).await {
+                answer(stream, app, head_time, stop).await;
+            }
+        }
+    }
+}
+
+async fn answer<S>(stream: S, app: Router, head_time: Duration, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(app);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_time)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // A connection that has broken has nobody left to be told.
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}

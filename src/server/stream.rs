@@ -1,0 +1,235 @@
+//! Event streams: what all builds become, for any client (public-api.md §8), and the whole journal
+//! of one build, numbered, for ours.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::domain::{Event, LogId, Seq};
+use crate::edn::{self, Value};
+use crate::engine::LogGrowth;
+use crate::journal::{Cursor, Journal};
+use crate::ports::chain;
+use crate::wire::{self, sse};
+
+use super::board::{Key, Stage, Told, key_of};
+use super::builds::no_build;
+use super::reply::Format;
+use super::{Server, beside};
+
+/// No event is added to a chunk of the stream that is this long already.
+const CHUNK: usize = 64 << 10;
+
+/// Shortest time between two notices about growing logs.
+const GROWTH_PAUSE: Duration = Duration::from_millis(250);
+
+/// `GET /org/ORG/events`
+pub(super) async fn of_org(State(server): State<Server>) -> Response {
+    let told = server.board().listen();
+    let first = Some(Bytes::from_static(sse::PING.as_bytes()));
+    let state = (server, told, first);
+    answer(stream::unfold(state, |(server, mut told, first)| async {
+        let frame = match first {
+            Some(first) => first,
+            None => next_told(&server, &mut told).await?,
+        };
+        Some((Ok::<_, Infallible>(frame), (server, told, None)))
+    }))
+}
+
+async fn next_told(server: &Server, told: &mut broadcast::Receiver<Arc<Told>>) -> Option<Bytes> {
+    let ping = Instant::now() + server.settings().ping_every;
+    loop {
+        tokio::select! {
+            event = told.recv() => match event {
+                Ok(event) if server.repo(&event.sid.repo).is_some() => {
+                    let mut frame = String::new();
+                    sse::frame(&mut frame, None, &event.line);
+                    return Some(frame.into());
+                }
+                Ok(_) => {}
+                // A slow reader loses the oldest, as there.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            },
+            () = sleep_until(ping) => return Some(Bytes::from_static(sse::PING.as_bytes())),
+            () = server.shutdown().cancelled() => return None,
+        }
+    }
+}
+
+/// `GET B/events`: the journal from its beginning, or from after `Last-Event-ID`.
+pub(super) async fn of_build(
+    State(server): State<Server>,
+    Path((_, repo, build)): Path<(String, String, String)>,
+    headers: HeaderMap,
+    format: Format,
+) -> Response {
+    let Some(entry) = server.entry(&repo, &build) else {
+        return no_build(format);
+    };
+    let after = headers.get("last-event-id");
+    let after = after.and_then(|id| id.to_str().ok()?.trim().parse().ok());
+    let mut feed = Feed {
+        key: key_of(&entry.order),
+        changes: server.board().changes(),
+        server,
+        after: after.unwrap_or(0),
+        source: Source::None,
+        taken: VecDeque::new(),
+        growth: None,
+        next_growth: Instant::now(),
+    };
+    // A journal that cannot be read is an answer of its own.
+    if let Err(why) = feed.open().await {
+        return format.broken(&why);
+    }
+    let state = (feed, Some(Bytes::from_static(sse::PING.as_bytes())));
+    answer(stream::unfold(state, |(mut feed, first)| async {
+        let frames = match first {
+            Some(first) => first,
+            None => feed.next().await?,
+        };
+        Some((Ok::<_, Infallible>(frames), (feed, None)))
+    }))
+}
+
+fn answer(
+    frames: impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    let mut response = (headers, Body::from_stream(frames)).into_response();
+    let unbuffered = HeaderValue::from_static("no");
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", unbuffered);
+    response
+}
+
+/// Where the events of a build come from.
+#[derive(Debug)]
+enum Source {
+    /// It waits in the queue.
+    None,
+    Journal(Cursor),
+    /// All is told.
+    End,
+}
+
+/// Where a stream of one build stands.
+#[derive(Debug)]
+struct Feed {
+    server: Server,
+    key: Key,
+    changes: watch::Receiver<u64>,
+    after: Seq,
+    source: Source,
+    /// Taken from the journal, not yet written.
+    taken: VecDeque<Arc<Event>>,
+    growth: Option<LogGrowth>,
+    next_growth: Instant,
+}
+
+impl Feed {
+    /// Opens the journal as soon as there is one.
+    async fn open(&mut self) -> Result<(), String> {
+        self.changes.borrow_and_update();
+        let Some(entry) = self.server.board().get(&self.key) else {
+            self.source = Source::End;
+            return Ok(());
+        };
+        match entry.stage {
+            Stage::Queued | Stage::Starting { .. } => {}
+            Stage::Running(live) => {
+                self.source = Source::Journal(live.handle.journal().cursor(self.after));
+                self.growth = Some(live.handle.log_growth());
+            }
+            // It never began.
+            Stage::Over if entry.order.end.is_some() => self.source = Source::End,
+            Stage::Over => {
+                let path = self.server.0.runner.recording(&entry.order.sid).journal;
+                let journal = beside(move || Journal::read(&path)).await;
+                let journal = journal.map_err(|error| chain(&error))?;
+                self.source = Source::Journal(journal.cursor(self.after));
+            }
+        }
+        Ok(())
+    }
+
+    /// The next frames, never empty; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        let ping = Instant::now() + self.server.settings().ping_every;
+        loop {
+            let mut frames = String::new();
+            while frames.len() < CHUNK
+                && let Some(event) = self.taken.pop_front()
+            {
+                sse::frame(&mut frames, Some(event.seq), &wire::write_event(&event));
+            }
+            if !frames.is_empty() {
+                return Some(frames.into());
+            }
+            let cursor = match &mut self.source {
+                Source::End => return None,
+                Source::Journal(cursor) => cursor,
+                Source::None => {
+                    tokio::select! {
+                        changed = self.changes.changed() => {
+                            changed.ok()?;
+                            self.open().await.ok()?;
+                        }
+                        () = sleep_until(ping) => return Some(Bytes::from_static(sse::PING.as_bytes())),
+                        () = self.server.shutdown().cancelled() => return None,
+                    }
+                    continue;
+                }
+            };
+            let (growth, not_before) = (&mut self.growth, self.next_growth);
+            let grown = async {
+                match growth {
+                    Some(growth) => {
+                        sleep_until(not_before).await;
+                        growth.next().await
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Events first, so that the end of a journal is not missed behind notices.
+                biased;
+                events = cursor.next() => self.taken = events?.into(),
+                logs = grown => {
+                    self.next_growth = Instant::now() + GROWTH_PAUSE;
+                    for log in logs {
+                        sse::frame(&mut frames, None, &log_grew(&log));
+                    }
+                }
+                () = sleep_until(ping) => frames.push_str(sse::PING),
+                () = self.server.shutdown().cancelled() => return None,
+            }
+            if !frames.is_empty() {
+                return Some(frames.into());
+            }
+        }
+    }
+}
+
+fn log_grew(log: &LogId) -> String {
+    let job = log.job().map(|job| ("job-id", job.as_str().into()));
+    let kind = ("type", Value::kw(sse::LOG_GREW_TYPE));
+    edn::write(&Value::map([kind].into_iter().chain(job)))
+}

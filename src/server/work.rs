@@ -1,0 +1,232 @@
+//! The queue at work: starts builds, follows them, ends them with the server.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::{Build, BuildStatus, Event, EventKind, JobId, JobStatus};
+use crate::engine::StopReason;
+use crate::journal::{self, JournalError};
+use crate::ports::chain;
+use crate::wire::{self, Jobs};
+
+use super::board::{Entry, Live, Short, Stage, key_of, known};
+use super::order::{Order, Unbegun};
+use super::{Server, Started, beside};
+
+impl Server {
+    /// Starts builds as places become free, until the service ends.
+    pub async fn work(&self) {
+        let mut changes = self.board().changes();
+        loop {
+            changes.borrow_and_update();
+            while !self.is_draining() && self.load().1 < self.settings().builds {
+                let Some(order) = self.board().next() else {
+                    break;
+                };
+                let server = self.clone();
+                tokio::spawn(async move { server.build(&order).await });
+            }
+            tokio::select! {
+                () = self.shutdown().cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Takes no more builds, and waits until those that run are over; after `grace`, or when
+    /// `hurry` is done, they are stopped. What is queued stays so for the next start.
+    pub async fn drain(&self, grace: Duration, hurry: impl Future<Output = ()>) {
+        self.0.draining.store(true, Ordering::Release);
+        let idle = self.idle();
+        let late = async {
+            tokio::select! {
+                () = tokio::time::sleep(grace) => {}
+                () = hurry => {}
+            }
+        };
+        tokio::select! {
+            () = idle => return,
+            () = late => {}
+        }
+        let mut changes = self.board().changes();
+        let mut asked = HashSet::new();
+        while self.load().1 > 0 {
+            changes.borrow_and_update();
+            // Also those that had no engine when the time was over; each once, since a second
+            // time would kill its jobs without asking them.
+            for engine in self.board().engines() {
+                if asked.insert(engine.sid().clone()) {
+                    engine.stop(StopReason::Terminated);
+                }
+            }
+            // The sender lives as long as this server.
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Waits until no build is at work.
+    async fn idle(&self) {
+        let mut changes = self.board().changes();
+        while self.load().1 > 0 {
+            // The sender lives as long as this server.
+            let _ = changes.changed().await;
+        }
+    }
+
+    async fn build(&self, order: &Order) {
+        let started = self.0.runner.start(order.clone()).await;
+        let mut kept = order.clone();
+        kept.params.clear();
+        match started {
+            Err(why) => {
+                kept.end = Some(Unbegun {
+                    status: BuildStatus::Error,
+                    message: Some(why),
+                    time: self.now(),
+                });
+                self.keep(&kept).await;
+                self.board().is_over(kept.clone());
+                self.board().tell(&kept, &unbegun(&kept), self.now(), false);
+            }
+            Ok(started) => {
+                if !order.params.is_empty() {
+                    self.keep(&kept).await;
+                }
+                self.follow(&kept, started).await;
+                self.board().is_over(kept);
+            }
+        }
+    }
+
+    /// Writes an order again. That it cannot be is told to the operator: the build goes on.
+    pub(super) async fn keep(&self, order: &Order) {
+        let (folder, kept) = (self.orders(), order.clone());
+        if let Err(why) = beside(move || kept.save(&folder)).await {
+            self.complain(&format!("the order of {} cannot be kept: {why}", order.sid));
+        }
+    }
+
+    /// Says something on stderr, without what would steer a terminal.
+    #[expect(clippy::unused_self, reason = "reads as what the server does")]
+    fn complain(&self, text: &str) {
+        use std::io::Write as _;
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+            .collect();
+        // Nobody may be there to read it.
+        let _ = writeln!(std::io::stderr(), "monkeyci-tui: {text}");
+    }
+
+    async fn follow(&self, order: &Order, started: Started) {
+        let Started { handle, ended } = started;
+        let build = Arc::new(Mutex::new(Build::default()));
+        let mut cursor = handle.journal().cursor(0);
+        let live = Live {
+            handle: handle.clone(),
+            build: Arc::clone(&build),
+        };
+        if self.board().runs(order.clone(), live) {
+            handle.stop(StopReason::Canceled);
+        }
+        drop(handle);
+        while let Some(events) = cursor.next().await {
+            for event in events {
+                let changed = {
+                    let mut build = build.lock().unwrap_or_else(PoisonError::into_inner);
+                    apply(&mut build, &event).then(|| build.clone())
+                };
+                if let Some(build) = changed {
+                    let script_ended = matches!(event.kind, EventKind::ScriptEnd { .. });
+                    self.board().tell(order, &build, event.at(), script_ended);
+                }
+            }
+        }
+        ended.await;
+    }
+
+    /// What is known of a build now. The error is a sentence for the operator.
+    pub(super) async fn state(&self, entry: &Entry) -> Result<Build, String> {
+        match &entry.stage {
+            Stage::Queued | Stage::Starting { .. } => Ok(Build::default()),
+            Stage::Running(live) => {
+                let build = live.build.lock();
+                Ok(build.unwrap_or_else(PoisonError::into_inner).clone())
+            }
+            Stage::Over if entry.order.end.is_some() => Ok(unbegun(&entry.order)),
+            Stage::Over => {
+                let path = self.0.runner.recording(&entry.order.sid).journal;
+                beside(move || recorded(&path)).await
+            }
+        }
+    }
+
+    /// What a list shows of a build.
+    pub(super) async fn short(&self, entry: &Entry) -> Result<Arc<Short>, String> {
+        if let Some(short) = &entry.short {
+            return Ok(Arc::clone(short));
+        }
+        let build = self.state(entry).await?;
+        let short = Arc::new(Short {
+            value: wire::public_build(&known(&entry.order), &build, Jobs::Left),
+            start: build.start_time.unwrap_or(entry.order.triggered),
+            status: build.status,
+        });
+        if matches!(entry.stage, Stage::Over) {
+            self.board()
+                .remember(&key_of(&entry.order), Arc::clone(&short));
+        }
+        Ok(short)
+    }
+}
+
+/// Folds an event in, and says whether the public stream tells of it (public-api.md §8).
+fn apply(build: &mut Build, event: &Event) -> bool {
+    let status =
+        |build: &Build, id: &JobId| -> Option<JobStatus> { Some(build.job(id)?.status.clone()) };
+    let id = event.job_id.as_ref();
+    let before = id.and_then(|id| status(build, id));
+    build.apply(event);
+    match event.kind {
+        EventKind::BuildInitializing { .. }
+        | EventKind::BuildStart
+        | EventKind::BuildEnd { .. }
+        | EventKind::BuildCanceled
+        | EventKind::ScriptInitializing { .. }
+        | EventKind::ScriptStart { .. }
+        | EventKind::ScriptEnd { .. } => true,
+        _ => id.is_some_and(|id| status(build, id) != before),
+    }
+}
+
+/// A build that ended before it began.
+pub(super) fn unbegun(order: &Order) -> Build {
+    let mut build = Build::default();
+    if let Some(end) = &order.end {
+        build.status = end.status.clone();
+        build.message.clone_from(&end.message);
+        build.end_time = Some(end.time);
+    }
+    build
+}
+
+/// What a journal tells. A recording that is gone is told as an error of its build.
+fn recorded(path: &std::path::Path) -> Result<Build, String> {
+    let mut build = Build::default();
+    let read = journal::read_lines(path, |line| {
+        if let Ok(event) = line.event() {
+            build.apply(&event);
+        }
+    });
+    match read {
+        Ok(_) => Ok(build),
+        Err(JournalError::Missing(_)) => {
+            build.status = BuildStatus::Error;
+            build.message = Some("its recording is gone".to_owned());
+            Ok(build)
+        }
+        Err(error) => Err(chain(&error)),
+    }
+}
