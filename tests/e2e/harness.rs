@@ -229,6 +229,11 @@ impl Running {
         self
     }
 
+    /// What stdout had so far.
+    pub fn seen(&self) -> &str {
+        &self.seen
+    }
+
     /// Waits until stdout has that many lines, or has ended.
     #[track_caller]
     pub fn until_lines(&mut self, count: usize) -> &mut Self {

@@ -26,6 +26,7 @@ mod remote_tls;
 mod remote_tty;
 mod screen;
 mod scripts;
+mod serve;
 mod storage;
 mod terminal;
 mod unit_tests;
