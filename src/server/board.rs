@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Build, BuildStatus, Millis, Sid};
 use crate::edn::{self, Value};
@@ -38,10 +39,8 @@ pub(super) struct Live {
 #[derive(Debug, Clone)]
 pub(super) enum Stage {
     Queued,
-    /// A cancel waits for its engine.
-    Starting {
-        cancel: bool,
-    },
+    /// A cancel ends it before it has an engine, or as soon as it has.
+    Starting(CancellationToken),
     Running(Live),
     Over,
 }
@@ -175,17 +174,27 @@ impl Board {
     }
 
     /// The next build to start; it is starting from now on.
-    pub(super) fn next(&self) -> Option<Arc<Order>> {
+    pub(super) fn next(&self) -> Option<(Arc<Order>, CancellationToken)> {
+        let cancel = CancellationToken::new();
         let order = {
             let mut state = self.lock();
             let key = state.queue.pop_front()?;
             let entry = state.entries.get_mut(&key)?;
-            entry.stage = Stage::Starting { cancel: false };
+            entry.stage = Stage::Starting(cancel.clone());
             Arc::clone(&entry.order)
         };
         // Not for an empty queue: those who wait for changes ask for the next.
         self.changed.send_modify(|count| *count += 1);
-        Some(order)
+        Some((order, cancel))
+    }
+
+    /// Gives up what is being started.
+    pub(super) fn give_up_starting(&self) {
+        for entry in self.lock().entries.values() {
+            if let Stage::Starting(cancel) = &entry.stage {
+                cancel.cancel();
+            }
+        }
     }
 
     /// Says that a build runs. True: somebody has canceled it meanwhile.
@@ -194,7 +203,7 @@ impl Board {
             let Some(entry) = state.entries.get_mut(&key_of(&order)) else {
                 return false;
             };
-            let canceled = matches!(entry.stage, Stage::Starting { cancel: true });
+            let canceled = matches!(&entry.stage, Stage::Starting(cancel) if cancel.is_cancelled());
             entry.order = Arc::new(order);
             entry.stage = Stage::Running(live);
             canceled
@@ -226,8 +235,8 @@ impl Board {
                     state.queue.retain(|queued| queued != key);
                     Some(Arc::clone(&entry.order))
                 }
-                Stage::Starting { cancel } => {
-                    *cancel = true;
+                Stage::Starting(cancel) => {
+                    cancel.cancel();
                     None
                 }
                 Stage::Running(_) | Stage::Over => None,
@@ -278,8 +287,7 @@ impl Board {
     /// How many builds wait, and how many are being started or run.
     pub(super) fn load(&self) -> (usize, usize) {
         let state = self.lock();
-        let busy =
-            |entry: &&Entry| matches!(entry.stage, Stage::Starting { .. } | Stage::Running(_));
+        let busy = |entry: &&Entry| matches!(entry.stage, Stage::Starting(_) | Stage::Running(_));
         (
             state.queue.len(),
             state.entries.values().filter(busy).count(),

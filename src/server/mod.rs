@@ -96,8 +96,13 @@ impl fmt::Debug for Started {
 /// What makes a build of an order.
 pub trait Runner: Send + Sync + fmt::Debug {
     /// Checks out what is wanted and starts the engine. The error is a sentence: there is no
-    /// build then, and nothing is left of the attempt.
-    fn start(&self, order: Order) -> BoxFuture<'static, Result<Started, String>>;
+    /// build then, and nothing is left of the attempt. `cancel` is for what takes long before
+    /// there is an engine.
+    fn start(
+        &self,
+        order: Order,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'static, Result<Started, String>>;
 
     /// Where the recording of a build is, or will be.
     fn recording(&self, sid: &Sid) -> Recording;
@@ -105,14 +110,17 @@ pub trait Runner: Send + Sync + fmt::Debug {
 
 /// Gets a repository that is elsewhere onto this machine.
 pub trait Fetch: Send + Sync + fmt::Debug {
-    /// A folder with a clone in which the commit is, or else the tip of `reference`
-    /// (`refs/heads/x`), or else that of the main branch. The error is a sentence.
+    /// Checks out a commit, or else the tip of `reference` (`refs/heads/x`), or else that of the
+    /// main branch, into a folder that is not there yet. The error is a sentence; what is in the
+    /// folder then is of no use.
     fn fetch(
         &self,
         url: &str,
         reference: Option<&str>,
         commit: Option<&str>,
-    ) -> BoxFuture<'static, Result<PathBuf, String>>;
+        target: PathBuf,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), String>>;
 }
 
 /// How a server serves.

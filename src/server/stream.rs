@@ -153,7 +153,7 @@ impl Feed {
             return Ok(());
         };
         match entry.stage {
-            Stage::Queued | Stage::Starting { .. } => {}
+            Stage::Queued | Stage::Starting(_) => {}
             Stage::Running(live) => {
                 self.source = Source::Journal(live.handle.journal().cursor(self.after));
                 self.growth = Some(live.handle.log_growth());

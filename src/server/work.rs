@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::domain::{Build, BuildStatus, Event, EventKind, JobId, JobStatus};
 use crate::engine::StopReason;
 use crate::journal::{self, JournalError};
@@ -22,11 +24,11 @@ impl Server {
         loop {
             changes.borrow_and_update();
             while !self.is_draining() && self.load().1 < self.settings().builds {
-                let Some(order) = self.board().next() else {
+                let Some((order, cancel)) = self.board().next() else {
                     break;
                 };
                 let server = self.clone();
-                tokio::spawn(async move { server.build(&order).await });
+                tokio::spawn(async move { server.build(&order, cancel).await });
             }
             tokio::select! {
                 () = self.shutdown().cancelled() => return,
@@ -52,9 +54,14 @@ impl Server {
         }
         let mut changes = self.board().changes();
         let mut asked = HashSet::new();
-        while self.load().1 > 0 {
+        loop {
+            // Before it is asked who is at work: what changes after that ends the wait.
             changes.borrow_and_update();
-            // Also those that had no engine when the time was over; each once, since a second
+            if self.load().1 == 0 {
+                return;
+            }
+            self.board().give_up_starting();
+            // Each once, since a second
             // time would kill its jobs without asking them.
             for engine in self.board().engines() {
                 if asked.insert(engine.sid().clone()) {
@@ -75,15 +82,20 @@ impl Server {
         }
     }
 
-    async fn build(&self, order: &Order) {
-        let started = self.0.runner.start(order.clone()).await;
+    async fn build(&self, order: &Order, cancel: CancellationToken) {
+        let started = self.0.runner.start(order.clone(), cancel.clone()).await;
         let mut kept = order.clone();
         kept.params.clear();
         match started {
             Err(why) => {
+                let (status, message) = if cancel.is_cancelled() {
+                    (BuildStatus::Canceled, "canceled before it began".to_owned())
+                } else {
+                    (BuildStatus::Error, why)
+                };
                 kept.end = Some(Unbegun {
-                    status: BuildStatus::Error,
-                    message: Some(why),
+                    status,
+                    message: Some(message),
                     time: self.now(),
                 });
                 self.keep(&kept).await;
@@ -150,7 +162,7 @@ impl Server {
     /// What is known of a build now. The error is a sentence for the operator.
     pub(super) async fn state(&self, entry: &Entry) -> Result<Build, String> {
         match &entry.stage {
-            Stage::Queued | Stage::Starting { .. } => Ok(Build::default()),
+            Stage::Queued | Stage::Starting(_) => Ok(Build::default()),
             Stage::Running(live) => {
                 let build = live.build.lock();
                 Ok(build.unwrap_or_else(PoisonError::into_inner).clone())

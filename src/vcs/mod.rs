@@ -23,7 +23,7 @@ pub use checkout::FolderCheckout;
 pub use describe::{Author, Changes, CommitInfo, GitInfo, describe, repo_id};
 pub use export::{Export, Revision, export_tree};
 pub use snapshot::{Snapshot, snapshot_files, write_snapshot};
-pub use url::same_repository;
+pub use url::{name_in, same_repository, without_credentials};
 
 /// Why git, or a workspace, could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@
 ///
 /// Of `https://user:token@host/x` the whole user part goes, since a token may stand in either place. Elsewhere only
 /// the password goes: the user of `ssh://git@host/x` and `git@host:x` is part of the address.
-pub(super) fn without_credentials(url: &str) -> String {
+pub fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
@@ -24,7 +24,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 /// Returns the last part of the URL's path, without `.git`.
-pub(super) fn name_in(url: &str) -> Option<&str> {
+pub fn name_in(url: &str) -> Option<&str> {
     let path = match url.split_once("://") {
         // Without a path there is only a host, which names no repository.
         Some((_, rest)) => rest.split_once('/')?.1,

@@ -20,6 +20,7 @@ use crate::server::{
     self, Fetch, Holder, Order, Recording, Repo, Role, Runner, Server, Settings, Started, Wanted,
 };
 use crate::store::Home;
+use crate::vcs::fetch::{self, Allowed, FetchRequest, RefName, UserGit};
 use crate::vcs::{self, Revision};
 
 use super::error::{Exit, UserError};
@@ -92,7 +93,10 @@ async fn serve(home: Home, args: Box<ServeArgs>) -> Result<Exit, UserError> {
     check(&args.run)?;
     // Before anything is begun: a signal from now on ends it in order.
     let mut signals = Signals::new()?;
-    let places = places(&args.repos, None)?;
+    let fetch: Arc<dyn Fetch> = Arc::new(Fetcher {
+        cache: home.cache().to_owned(),
+    });
+    let places = places(&args.repos, &fetch)?;
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
             Some(server::tls(certificate, key).map_err(UserError::new)?)
@@ -214,25 +218,18 @@ enum Place {
 }
 
 /// The repositories that are served, as they were typed.
-fn places(
-    typed: &[String],
-    fetch: Option<&Arc<dyn Fetch>>,
-) -> Result<Vec<(Repo, Place)>, UserError> {
+fn places(typed: &[String], fetch: &Arc<dyn Fetch>) -> Result<Vec<(Repo, Place)>, UserError> {
     let mut places: Vec<(Repo, Place)> = Vec::new();
     if typed.is_empty() {
         let message = "there is nothing to build: name a repository";
-        return Err(UserError::new(message).hint("--repo DIR, a folder with a clone of it"));
+        return Err(
+            UserError::new(message).hint("--repo DIR, a folder with a clone of it, or --repo URL")
+        );
     }
     for name in typed {
         let is_url = name.contains("://")
             || (!Path::new(name).exists() && name.contains('@') && name.contains(':'));
         let (repo, place) = if is_url {
-            let shown = clean(&vcs_url(name));
-            let fetch = fetch.ok_or_else(|| {
-                let message = format!("{shown} cannot be served: nothing is fetched by URL yet");
-                UserError::new(message)
-                    .hint("give --repo a folder with a clone, and keep that up to date")
-            })?;
             (by_url(name)?, Place::Url(name.clone(), Arc::clone(fetch)))
         } else {
             by_folder(Path::new(name))?
@@ -248,26 +245,17 @@ fn places(
     Ok(places)
 }
 
-/// A URL without what opens it.
-fn vcs_url(url: &str) -> String {
-    match url.split_once("://").zip(url.rsplit_once('@')) {
-        Some(((scheme, _), (_, rest))) => format!("{scheme}://{rest}"),
-        None => url.to_owned(),
-    }
-}
-
 fn by_url(url: &str) -> Result<Repo, UserError> {
-    let path = url.trim_end_matches('/');
-    let name = path.rsplit(['/', ':']).next().unwrap_or_default();
-    let name = name.strip_suffix(".git").unwrap_or(name);
-    if name.is_empty() || name.starts_with('.') {
-        let url = clean(&vcs_url(url));
-        return Err(UserError::new(format!("{url} names no repository")));
-    }
+    let shown = vcs::without_credentials(url);
+    let name = vcs::name_in(url).filter(|name| !name.starts_with('.'));
+    let name = name.ok_or_else(|| {
+        let message = format!("{} names no repository", clean(&shown));
+        UserError::new(message).hint("--repo https://host/path/name.git, or ssh://…, or a folder")
+    })?;
     Ok(Repo {
         id: name.to_owned(),
         name: name.to_owned(),
-        url: vcs_url(url),
+        url: shown,
         main_branch: None,
     })
 }
@@ -289,6 +277,65 @@ fn by_folder(dir: &Path) -> Result<(Repo, Place), UserError> {
     Ok((repo, Place::Folder(dir)))
 }
 
+/// A folder that goes when nobody needs it any more.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What cannot be removed lies in a folder that may be deleted at any time.
+        let _ = crate::archive::remove_tree(&self.0);
+    }
+}
+
+/// Fetches as the user's git would, by way of mirrors in the cache folder.
+#[derive(Debug)]
+struct Fetcher {
+    cache: PathBuf,
+}
+
+impl Fetch for Fetcher {
+    fn fetch(
+        &self,
+        url: &str,
+        reference: Option<&str>,
+        commit: Option<&str>,
+        target: PathBuf,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), String>> {
+        let request = FetchRequest {
+            reference: match reference {
+                Some(name) => RefName::Full(name.to_owned()),
+                None => RefName::Default,
+            },
+            commit: commit.map(str::to_owned),
+            // With the history: which files a commit changes is asked of the one before it.
+            depth: None,
+            // The operator has typed it; what pushes and triggers say is fetched from nowhere.
+            allowed: Allowed::EVERYTHING,
+            ..FetchRequest::new(url)
+        };
+        let cache = self.cache.clone();
+        let fetch = move || {
+            let _ = crate::archive::remove_tree(&target);
+            let control = fetch::Control {
+                cancel: &cancel,
+                progress: &mut |_| {},
+            };
+            let git = UserGit::read();
+            let fetched = fetch::fetch(&cache, &request, &git, &target, control);
+            fetched
+                .map(|_| ())
+                .map_err(|error| UserError::of(&error).message)
+        };
+        async move {
+            let fetched = tokio::task::spawn_blocking(fetch).await;
+            fetched.unwrap_or_else(|_| Err("the fetch has failed".to_owned()))
+        }
+        .boxed()
+    }
+}
+
 /// Starts what is ordered in this program.
 #[derive(Debug)]
 struct LocalRunner {
@@ -299,22 +346,31 @@ struct LocalRunner {
 }
 
 impl Runner for LocalRunner {
-    fn start(&self, order: Order) -> BoxFuture<'static, Result<Started, String>> {
+    fn start(
+        &self,
+        order: Order,
+        cancel: CancellationToken,
+    ) -> BoxFuture<'static, Result<Started, String>> {
         let Some(place) = self.places.get(&order.sid.repo).cloned() else {
             let why = format!("the repository {} is not served any more", order.sid.repo);
             return std::future::ready(Err(why)).boxed();
         };
         let (home, run) = (self.home.clone(), self.run.clone());
         async move {
-            let reference = order.git.get_kw("ref").and_then(|value| value.as_str());
-            let dir = match place {
-                Place::Folder(dir) => dir,
+            // Of a clone that is ours alone the tree is there already.
+            let (dir, revision, fetched) = match place {
+                Place::Folder(dir) => (dir, Some(revision(&order)), None),
                 Place::Url(url, fetch) => {
+                    let reference = order.git.get_kw("ref").and_then(|value| value.as_str());
                     let commit = order.wanted.commit.as_deref();
-                    fetch.fetch(&url, reference, commit).await?
+                    let target = local::checkout_dir(&home, &order.sid);
+                    let fetched = Temporary(target.clone());
+                    let done = fetch.fetch(&url, reference, commit, target.clone(), cancel);
+                    done.await?;
+                    (target, None, Some(fetched))
                 }
             };
-            let request = request(dir, run, order);
+            let request = request(dir, revision, run, order);
             // Reading a repository and writing out a tree may take long: beside the requests.
             let runtime = Handle::current();
             let started =
@@ -324,10 +380,14 @@ impl Runner for LocalRunner {
                 Ok(Err(error)) => return Err(error.message),
                 Err(_) => return Err("the build could not be started".to_owned()),
             };
-            let ended = running.summary.map(|_| ()).boxed();
+            let ended = async move {
+                // How it ended is in its journal.
+                let _ = running.summary.await;
+                drop(fetched);
+            };
             Ok(Started {
                 handle: running.handle,
-                ended,
+                ended: ended.boxed(),
             })
         }
         .boxed()
@@ -343,9 +403,9 @@ impl Runner for LocalRunner {
 }
 
 /// A build as `build --plain` would have it.
-fn request(dir: PathBuf, run: RunArgs, order: Order) -> BuildRequest {
+fn request(dir: PathBuf, revision: Option<Revision>, run: RunArgs, order: Order) -> BuildRequest {
     BuildRequest {
-        revision: Some(revision(&order)),
+        revision,
         dir,
         run,
         // Who watches can approve, over HTTP.

@@ -99,7 +99,13 @@ impl<'p> Server<'p> {
     /// Starts a server for the project's repository.
     #[track_caller]
     fn start(project: &'p Project, more: &[&str]) -> Self {
-        let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--repo", "."];
+        Self::of(project, ".", more)
+    }
+
+    /// Starts a server for a repository, by folder or URL.
+    #[track_caller]
+    fn of(project: &'p Project, repo: &str, more: &[&str]) -> Self {
+        let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--repo", repo];
         args.extend(["--executor", "host"]);
         args.extend(more);
         let mut process = Running::start(project.command(&args));
@@ -774,15 +780,6 @@ fn what_is_asked_wrongly_is_answered_in_the_words_of_the_server() {
     assert_eq!(server.get("", "/nope").status, 404);
     server.end();
 
-    let refused = project.run(&[
-        "serve",
-        "--repo",
-        "https://user:hunter2@example.invalid/a.git",
-    ]);
-    refused
-        .exits(2)
-        .complains("https://example.invalid/a.git")
-        .keeps_quiet_about("hunter2");
     project.run(&["serve"]).exits(2).complains("--repo");
     project
         .run(&["serve", "--repo", ".", "--plain"])
@@ -801,4 +798,51 @@ fn one_folder_is_served_by_one_server() {
         .complains("another server works in it");
     assert_eq!(server.project.dir(), project.dir());
     server.end();
+}
+
+#[test]
+fn a_repository_that_is_elsewhere_is_fetched_for_every_build() {
+    let project = repository(SCRIPT);
+    let run = token(&project, &["--role", "run"]);
+    let url = format!("file://{}", project.dir().display());
+    let server = Server::of(&project, &url, &[]);
+    assert_eq!(server.repo, "project");
+    let blocked = |build: &str| {
+        let path = format!("builds/{build}");
+        eventually("gate is blocked", || {
+            let build = server.get(&run, &path).json();
+            assert_ne!(build["status"], json!("error"), "{build}");
+            build["script"]["jobs"][1]["status"] == json!("blocked")
+        });
+        server.get(&run, &path).json()
+    };
+    server.post(&run, "builds/trigger", "{}");
+    let first = blocked("build-1");
+    server.post(&run, "builds/build-1/cancel", "");
+    server.until(&run, "build-1", "canceled");
+    // What is new there is built, and what was there before can still be.
+    let newer = commit(&project.dir());
+    server.post(&run, "builds/trigger?branch=main", "{}");
+    assert_eq!(blocked("build-2")["git"]["commitId"], json!(newer));
+    server.post(&run, "builds/build-2/cancel", "");
+    let before = first["git"]["commitId"].as_str().unwrap();
+    assert_ne!(before, newer);
+    let old = format!("builds/trigger?branch=main&commit-id={before}");
+    server.post(&run, &old, "{}");
+    let third = blocked("build-3");
+    assert_eq!(third["git"]["commitId"], first["git"]["commitId"]);
+    assert_eq!(third["git"]["branch"], json!("main"));
+    server.post(&run, "builds/build-3/cancel", "");
+    server.until(&run, "build-3", "canceled");
+    server.post(&run, "builds/trigger?branch=nowhere", "{}");
+    let fourth = server.until(&run, "build-4", "error");
+    let why = fourth["message"].as_str().unwrap();
+    assert!(why.contains("nowhere"), "{fourth}");
+    server.end();
+    let left = std::fs::read_dir(project.home().join("cache/checkouts"));
+    assert_eq!(left.map_or(0, Iterator::count), 0);
+    let url = "https://user:hunter2@example.invalid/a.git";
+    let said = Server::of(&project, url, &[]).end();
+    said.says("https://example.invalid/a.git")
+        .keeps_quiet_about("hunter2");
 }
