@@ -425,7 +425,8 @@ fn a_server_that_ends_takes_no_more_builds_and_stops_those_that_take_too_long() 
     );
     // The second signal cuts the hour short.
     server.end().complains("taking no more builds");
-    let server = Server::start(&project, &[]);
+    // What was asked for just before it took no more is started now, and stopped in turn.
+    let server = Server::start(&project, &["--grace", "1s"]);
     assert_eq!(
         server.get(&run, "builds/build-1").json()["status"],
         json!("canceled")
