@@ -78,7 +78,7 @@ pub(super) async fn recent(
         Some(text) => text.parse::<Millis>().map(Some),
     };
     let (Ok(since), Ok(n)) = (number(&asked.since), number(&asked.n)) else {
-        let schema = "{(opt :since) Int, (opt :n) Int}";
+        let schema = r#"{(opt :since) "Int", (opt :n) "Int"}"#;
         return format.malformed("query-params", "a number is needed", schema);
     };
     let since = since.unwrap_or_else(|| server.now().saturating_sub(RECENT));

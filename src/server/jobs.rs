@@ -52,7 +52,7 @@ pub(super) async fn log(
     format: Format,
 ) -> Response {
     let Some(file) = which.file else {
-        let schema = "{:file java.lang.String}";
+        let schema = "{:file \"java.lang.String\"}";
         return format.malformed("query-params", "{:file missing-required-key}", schema);
     };
     let Some(entry) = server.entry(&repo, &build) else {

@@ -26,6 +26,8 @@ mod private;
 mod reply;
 mod routes;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod trigger;
 mod webhook;

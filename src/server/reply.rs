@@ -83,11 +83,12 @@ impl Format {
         )
     }
 
-    /// A request that is not as it has to be, in the words of the server's coercion report. The
-    /// value is not repeated: it may be a secret.
+    /// A request that is not as it has to be, in the words of the server's coercion report; the
+    /// schema is EDN. The value is not repeated: it may be a secret.
     pub(super) fn malformed(self, place: &str, errors: &str, schema: &str) -> Response {
+        let schema = edn::read_str(schema).unwrap_or_else(|_| schema.into());
         let report = Value::map([
-            ("schema", schema.into()),
+            ("schema", schema),
             ("errors", errors.into()),
             ("type", Value::kw("reitit.coercion/request-coercion")),
             ("coercion", Value::kw("schema")),

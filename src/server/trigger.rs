@@ -21,8 +21,8 @@ use super::reply::{self, Format};
 use super::{Repo, Server, beside, body, private};
 
 /// What a trigger may say.
-const SCHEMA: &str =
-    "{(opt :branch) Str, (opt :tag) Str, (opt :commit-id) Str, (opt :params) {Str Str}}";
+const SCHEMA: &str = r#"{(opt :branch) "java.lang.String", (opt :tag) "java.lang.String",
+    (opt :commit-id) "java.lang.String", (opt :params) {Any "java.lang.String"}}"#;
 
 /// Longest name of a branch or tag, in bytes.
 const LONGEST_NAME: usize = 255;
