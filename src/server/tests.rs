@@ -384,3 +384,42 @@ async fn what_the_real_server_was_asked_is_answered_in_its_shapes() {
     );
     assert!(page.contains(&said), "the page should say: {said}");
 }
+
+#[tokio::test]
+async fn a_head_that_does_not_come_to_its_end_is_given_up() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let dir = tempfile::tempdir().unwrap();
+    let blobs: Arc<dyn BlobStore> = Arc::new(ObjectBlobs::in_folder(dir.path(), 1));
+    let handle = EngineHandle::for_tests(
+        order(1).sid,
+        dir.path().to_owned(),
+        Arc::clone(&blobs),
+        Arc::new(NoParams),
+    );
+    let runner = FakeRunner {
+        folder: dir.path().to_owned(),
+        handle,
+    };
+    let mut settings = Settings::new(dir.path().join("server"), ORG, Vec::new());
+    settings.head_time = Duration::from_millis(50);
+    let opened = Server::open(settings, Arc::new(runner), blobs, Arc::new(SystemClock));
+    let (server, _) = opened.unwrap();
+    let (listener, address) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(serve(listener, None, server, stop.clone()));
+    let ask = async |text: &[u8]| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(text).await.unwrap();
+        let mut answer = String::new();
+        let read =
+            tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut answer));
+        // A connection that is reset is given up, too.
+        let _ = read.await.expect("it is given up");
+        answer
+    };
+    assert!(!ask(b"GET /version HTTP/1.1\r\nHo").await.contains("200 OK"));
+    let whole = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert!(ask(whole).await.contains("200 OK"));
+    stop.cancel();
+    serving.await.unwrap();
+}

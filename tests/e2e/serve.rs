@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::counted::not_run;
 use crate::harness::{LIMIT, Project, Running, eventually};
 
 /// A script with two jobs: one leaves something behind, one waits for an approval.
@@ -846,4 +847,47 @@ fn a_repository_that_is_elsewhere_is_fetched_for_every_build() {
     let said = Server::of(&project, url, &[]).end();
     said.says("https://example.invalid/a.git")
         .keeps_quiet_about("hunter2");
+}
+
+#[test]
+fn a_server_with_a_certificate_is_reached_by_who_trusts_it() {
+    let project = repository(SCRIPT);
+    let read = token(&project, &["--role", "read"]);
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args([
+            "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=test",
+        ])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .current_dir(project.home())
+        .output();
+    if !made.is_ok_and(|ended| ended.status.success()) {
+        not_run(
+            "a_server_with_a_certificate_is_reached_by_who_trusts_it",
+            "there is no openssl; on Debian: apt-get install openssl",
+        );
+        return;
+    }
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| project.home().join(name));
+    let [cert, key] = [cert.to_str().unwrap(), key.to_str().unwrap()];
+    let mut server = Server::start(&project, &["--tls-cert", cert, "--tls-key", key]);
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    let plain = server.url.replace("https", "http");
+    let in_clear = server.client.get(format!("{plain}/version"));
+    let answered = server
+        .runtime
+        .block_on(async { in_clear.send().await.is_ok_and(|r| r.status() == 200) });
+    assert!(!answered);
+    let trusted = reqwest::Certificate::from_pem(&std::fs::read(cert).unwrap()).unwrap();
+    server.client = reqwest::Client::builder()
+        .timeout(LIMIT)
+        .tls_certs_only([trusted])
+        .build()
+        .unwrap();
+    assert_eq!(server.get(&read, "/org/local").status, 200);
+    server.end();
+    let wrong = ["serve", "--repo", ".", "--tls-cert", key, "--tls-key", cert];
+    project.run(&wrong).exits(2).complains("certificate");
 }
