@@ -110,10 +110,10 @@ impl BuildRequest {
 }
 
 impl Ordered {
-    /// Puts what was said of the commit in place of what git says of it.
+    /// Puts what was said of the commit in place of what git says of it; but for the URL, by which
+    /// a server is asked for parameters: that is not for a push to say.
     fn tell(&self, git: &mut GitInfo) {
         for (key, place) in [
-            ("url", &mut git.url),
             ("ref", &mut git.r#ref),
             ("branch", &mut git.branch),
             ("tag", &mut git.tag),

@@ -861,6 +861,7 @@ fn a_server_with_a_certificate_is_reached_by_who_trusts_it() {
             "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=test",
         ])
         .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .current_dir(project.home())
         .output();
     if !made.is_ok_and(|ended| ended.status.success()) {
