@@ -166,7 +166,10 @@ impl<W: Write> PlainReporter<W> {
                 }),
                 Some(id),
             ) => {
-                let text = format!("artifact {artifact} saved ({})", spell_size(*size));
+                let text = match size {
+                    0 => format!("artifact {artifact}"),
+                    size => format!("artifact {artifact} saved ({})", spell_size(*size)),
+                };
                 self.say(event.at(), id.as_str(), Mark::Note, &text)
             }
             (EventKind::Tui(TuiEvent::Host { name }), _) => {

@@ -239,7 +239,7 @@ pub struct StoredBlob {
     pub id: String,
     /// Where the job had it.
     pub path: String,
-    /// Size of the archive in bytes.
+    /// Size of the archive in bytes; 0 where a server does not tell.
     pub size: u64,
 }
 

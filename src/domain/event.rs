@@ -199,7 +199,7 @@ pub enum TuiEvent {
     Pulling(PullProgress),
     /// `:tui/pulled`: the image is there.
     Pulled,
-    /// `:tui/artifact-saved`: stored, with its size in bytes.
+    /// `:tui/artifact-saved`: stored, with its size in bytes; 0 where a server does not tell.
     ArtifactSaved { id: String, path: String, size: u64 },
     /// `:tui/cache-saved`: stored, with its size in bytes.
     CacheSaved { id: String, path: String, size: u64 },

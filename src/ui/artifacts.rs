@@ -80,7 +80,11 @@ impl Ui {
             };
             row.column(kind, 10, styles.dim);
             row.column(&blob.id, ids, styles.strong).skip(2);
-            row.column(&format!("{:>8}", text::bytes(blob.size)), 10, styles.text);
+            let size = match blob.size {
+                0 => "?".to_owned(),
+                size => text::bytes(size),
+            };
+            row.column(&format!("{size:>8}"), 10, styles.text);
             row.column(&job.to_string(), jobs, styles.text).skip(2);
             row.put(&blob.path, styles.dim);
         }

@@ -499,8 +499,14 @@ impl Desk {
         };
         let home = self.home.clone();
         let to_app = self.to_app.clone();
+        let remote = RemoteSid::of(sid).map(|build| (build, id.to_owned()));
+        let connections = self.connections.clone();
         self.runtime.spawn(async move {
-            let notice = match save_blob(home, &key, &to).await {
+            let saved = match remote {
+                Some((build, id)) => connections.download(&build, &id, &to).await,
+                None => save_blob(home, &key, &to).await,
+            };
+            let notice = match saved {
                 Ok(()) => Notice::good(format!("saved to {}", to.display())),
                 Err(why) => Notice::bad(format!("cannot save to {}: {why}", to.display())),
             };

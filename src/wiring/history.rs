@@ -196,7 +196,11 @@ fn write_job(out: &mut impl Write, job: &JobState, now: Millis) -> io::Result<()
             "" => String::new(),
             path => format!("{}, ", clean(path)),
         };
-        let (id, size) = (clean(&blob.id), spell_size(blob.size));
+        let size = match blob.size {
+            0 => "size not known".to_owned(),
+            size => spell_size(size),
+        };
+        let id = clean(&blob.id);
         writeln!(out, "  {kind} {id} ({path}{size})")?;
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! and recordings of both lie side by side.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::app::HistoryItem;
@@ -14,7 +14,7 @@ use crate::executors::scratch_name;
 use crate::journal::{Journal, JournalError, ends_with_build_end};
 use crate::ports::SystemClock;
 use crate::remote::follow::{OnServer, Pace, Recorded, RemoteSource};
-use crate::remote::{BuildInfo, Client, Start};
+use crate::remote::{BuildInfo, Client, Downloaded, Start};
 use crate::store::Home;
 
 use super::credentials;
@@ -276,6 +276,27 @@ impl Connections {
             server: build.server.clone(),
             sid: Sid::new(org, repo, new.build_id),
         })
+    }
+
+    /// Saves an artifact as a file. The error is a sentence.
+    pub(super) async fn download(
+        &self,
+        build: &RemoteSid,
+        id: &str,
+        to: &Path,
+    ) -> Result<(), String> {
+        if to.exists() {
+            return Err("there is such a file already".to_owned());
+        }
+        let client = self
+            .to(&build.server)
+            .await
+            .map_err(|error| error.message)?;
+        match client.download(&build.sid, id, to).await {
+            Ok(Downloaded::Saved(_)) => Ok(()),
+            Ok(Downloaded::Nothing) => Err("the server has not got it".to_owned()),
+            Err(error) => Err(UserError::of(&error).message),
+        }
     }
 
     /// Follows a build, and records it.

@@ -17,7 +17,9 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::domain::{Build, Event, EventKind, JobId, JobUpdate, LogId, Millis, Sid, TuiEvent};
+use crate::domain::{
+    Build, Event, EventKind, JobId, JobStatus, JobUpdate, LogId, Millis, Sid, TuiEvent,
+};
 use crate::edn::Map;
 use crate::journal::Journal;
 use crate::ports::{Clock, SourceItem};
@@ -255,10 +257,33 @@ impl Follower {
             events.push(Event::new(EventKind::BuildUpdated { build, jobs }));
         }
         self.record(events)?;
+        self.record(self.artifacts())?;
         for log in self.logs.take_outputs(&self.build) {
             self.tell(SourceItem::LogGrew(log))?;
         }
         Ok(())
+    }
+
+    /// What jobs that have ended meant to save, as far as it is not told yet. A server lists it so too,
+    /// whether it was saved or not (public-api.md §6.1).
+    fn artifacts(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for job in self.build.jobs() {
+            if !matches!(job.status, JobStatus::Success | JobStatus::Failure) {
+                continue;
+            }
+            for artifact in &job.job.save_artifacts {
+                if job.blobs.iter().all(|blob| blob.id != artifact.id) {
+                    let saved = TuiEvent::ArtifactSaved {
+                        id: artifact.id.clone(),
+                        path: artifact.path.clone(),
+                        size: 0,
+                    };
+                    events.push(Event::of_job(job.id(), EventKind::Tui(saved)));
+                }
+            }
+        }
+        events
     }
 
     async fn read_logs(&mut self, job: &JobId, all: bool) -> Result<Result<(), Trouble>, Over> {

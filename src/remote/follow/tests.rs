@@ -457,6 +457,34 @@ async fn a_log_that_is_cut_on_the_server_loses_nothing_here() {
 }
 
 #[tokio::test]
+async fn what_a_job_has_saved_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let api = Fake::new(&build(
+        ":running",
+        r#":status :success :start-time 2000 :end-time 3000 :save-artifacts [{:id "out" :path "o"}]"#,
+    ));
+    let mut rig = Rig::open(&api, dir.path());
+    let saved = |rig: &Rig| {
+        let job = rig.build.job(&JobId::new("test"));
+        job.is_some_and(|job| job.blobs.len() == 1 && job.blobs[0].id == "out")
+    };
+    rig.until("it is told", saved).await;
+    api.says(&build(
+        ":success",
+        r#":status :success :start-time 2000 :end-time 3000 :save-artifacts [{:id "out" :path "o"}]"#,
+    ));
+    rig.see_the_end().await;
+    let told = rig.items.iter().filter_map(|item| match item {
+        SourceItem::Events(events) => Some(events),
+        _ => None,
+    });
+    let is_it = |event: &&Arc<crate::domain::Event>| {
+        matches!(event.kind, EventKind::Tui(TuiEvent::ArtifactSaved { .. }))
+    };
+    assert_eq!(told.flatten().filter(is_it).count(), 1);
+}
+
+#[tokio::test]
 async fn an_actions_output_is_its_log() {
     let dir = tempfile::tempdir().unwrap();
     let api = Fake::new(
