@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod attached;
 mod builds;
 mod commands;
 mod containers;

@@ -12,7 +12,7 @@ use super::harness::{Project, Running};
 use super::playback::{ORG, Playback, TOKEN};
 
 /// An authority, and a certificate for this machine that it has signed; `false` without openssl.
-fn make_certificates(folder: &Path) -> bool {
+pub(crate) fn make_certificates(folder: &Path) -> bool {
     let make = r#"
         set -e
         command -v openssl >/dev/null || exit 9

@@ -12,7 +12,7 @@ use crate::counted::not_run;
 use crate::harness::{LIMIT, Project, Running, eventually};
 
 /// A script with two jobs: one leaves something behind, one waits for an approval.
-const SCRIPT: &str = r"
+pub(crate) const SCRIPT: &str = r"
 - id: test
   image: none
   script:
@@ -35,7 +35,7 @@ fn waiting(file: &Path) -> String {
 }
 
 /// A project that is a repository with one commit.
-fn repository(script: &str) -> Project {
+pub(crate) fn repository(script: &str) -> Project {
     let project = Project::yaml(script);
     commit(&project.dir());
     project
@@ -73,20 +73,20 @@ fn commit(dir: &Path) -> String {
 }
 
 /// A server that runs.
-struct Server<'p> {
+pub(crate) struct Server<'p> {
     project: &'p Project,
     process: Running,
-    url: String,
-    repo: String,
-    client: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) repo: String,
+    pub(crate) client: reqwest::Client,
     runtime: tokio::runtime::Runtime,
 }
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq)]
-struct Answer {
-    status: u16,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -105,7 +105,7 @@ impl<'p> Server<'p> {
 
     /// Starts a server for a repository, by folder or URL.
     #[track_caller]
-    fn of(project: &'p Project, repo: &str, more: &[&str]) -> Self {
+    pub(crate) fn of(project: &'p Project, repo: &str, more: &[&str]) -> Self {
         let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--repo", repo];
         args.extend(["--executor", "host"]);
         args.extend(more);
@@ -140,7 +140,7 @@ impl<'p> Server<'p> {
         }
     }
 
-    fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         self.runtime.block_on(async {
             let response = request.send().await.unwrap();
             let status = response.status().as_u16();
@@ -253,14 +253,14 @@ impl<'p> Server<'p> {
 
     /// Ends it in order.
     #[track_caller]
-    fn end(mut self) -> crate::harness::Ran {
+    pub(crate) fn end(mut self) -> crate::harness::Ran {
         self.process.signal(Signal::TERM);
         self.process.wait().exits(0)
     }
 }
 
 /// A token, as it is sent.
-fn token(project: &Project, args: &[&str]) -> String {
+pub(crate) fn token(project: &Project, args: &[&str]) -> String {
     let mut all = vec!["serve", "token"];
     all.extend(args);
     let made = project.run(&all).exits(0);
@@ -536,6 +536,18 @@ fn everybody_may_do_what_their_credential_allows_and_nobody_without_one_anything
     assert!(!kept.contains(run.trim_start_matches("Token ")));
 }
 
+/// What GitHub sends with a body.
+pub(crate) fn sign(secret: &str, body: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signed = hmac::sign(&key, body.as_bytes());
+    let hex: Vec<String> = signed
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256={}", hex.concat())
+}
+
 #[test]
 fn a_push_is_built_once_and_only_when_it_is_signed() {
     let project = repository(SCRIPT);
@@ -564,16 +576,6 @@ fn a_push_is_built_once_and_only_when_it_is_signed() {
         "commits": [{"added": ["b"], "modified": ["m", "a"], "removed": []}],
     })
     .to_string();
-    let sign = |secret: &str, body: &str| {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        let signed = hmac::sign(&key, body.as_bytes());
-        let hex: Vec<String> = signed
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("sha256={}", hex.concat())
-    };
     let deliver = |path: &str, event: &str, delivery: &str, signature: Option<&str>, body: &str| {
         let mut request = server.client.post(server.path(path));
         request = request.header("content-type", "application/json");
