@@ -1,6 +1,7 @@
 //! Carries out what the app asks of the outside: starts builds, opens sources, stores files.
 //!
-//! Every effect is begun here and answered by a message; nothing here waits.
+//! Every effect is begun here and answered by a message; nothing here waits. `opener.rs` has what makes a
+//! build known to the app.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,28 +12,24 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::api_client::WatchSource;
 use crate::app::doc::DocLine;
 use crate::app::trigger::Trigger;
 use crate::app::{
-    BuildInfo, BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
+    BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
 };
 use crate::cli::ExecutorChoice;
 use crate::domain::{BlobKind, Event, JobId, LogId, Sid};
-use crate::engine::{BuildSummary, EngineHandle, LocalSource, StopReason};
-use crate::ports::{BlobKey, BlobStore, BuildSource, Control};
-use crate::remote::follow::Interest;
-use crate::replay::Recording;
+use crate::engine::{BuildSummary, EngineHandle, StopReason};
+use crate::ports::{BlobKey, BlobStore, Control};
 use crate::script;
-use crate::store::{BuildSpec, History, Home};
+use crate::store::{History, Home};
 use crate::vcs;
 
 use super::again;
 use super::error::UserError;
-use super::executor;
-use super::history;
 use super::local::{self, BuildRequest};
 use super::log_desk::{self, LogTask};
+use super::opener::{Open, Opener, open_recorded, start_and_open};
 use super::remote::{Connections, RemoteRepo, RemoteSid};
 use super::reproduce;
 use super::shell_desk::{self, Order};
@@ -62,20 +59,6 @@ pub(super) struct Desk {
     /// A repository on a server, whose builds are listed with those of the project.
     remote: Option<RemoteRepo>,
     connections: Connections,
-}
-
-/// A build with a source.
-#[derive(Debug)]
-struct Open {
-    logs_dir: PathBuf,
-    controls: mpsc::UnboundedSender<Control>,
-    /// How to start it again, when it was started here.
-    request: Option<BuildRequest>,
-    /// Its engine, when it runs here.
-    engine: Option<EngineHandle>,
-    summary: Option<JoinHandle<BuildSummary>>,
-    /// Told which log is looked at, when it runs on a server.
-    interest: Option<Arc<Interest>>,
 }
 
 impl Desk {
@@ -552,140 +535,6 @@ impl Desk {
     }
 }
 
-/// Makes a source known to the app and forwards what it tells.
-#[derive(Debug, Clone)]
-pub(super) struct Opener {
-    to_app: mpsc::UnboundedSender<Msg>,
-    open: Arc<Mutex<HashMap<Sid, Open>>>,
-    first: Arc<Mutex<Option<Sid>>>,
-    runtime: Handle,
-}
-
-impl Opener {
-    pub(super) fn tell(&self, msg: Msg) {
-        // An app that is gone needs no answers.
-        let _ = self.to_app.send(msg);
-    }
-
-    /// Opens a build that runs here.
-    pub(super) fn open_running(&self, running: local::RunningBuild, request: BuildRequest) {
-        self.first
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(|| running.handle.sid().clone());
-        let source = LocalSource::new(running.handle.clone());
-        let info = BuildInfo {
-            sid: running.handle.sid().clone(),
-            offers: source.offers(),
-            live: true,
-            logs: Some(running.folder.dir.clone()),
-            again: Some(again::command_line(&request)),
-            place: Some(again::shown_dir(&request.dir)),
-        };
-        self.open(
-            Box::new(source),
-            info,
-            Some(request),
-            Some(running.handle),
-            Some(running.summary),
-            None,
-        );
-    }
-
-    /// Follows a build on a server.
-    async fn open_remote(
-        &self,
-        home: &Home,
-        connections: &Connections,
-        remote: RemoteSid,
-    ) -> Result<(), UserError> {
-        let source = connections.follow(&remote).await?;
-        let interest = source.interest();
-        let here = remote.here();
-        let info = BuildInfo {
-            offers: source.offers(),
-            live: true,
-            logs: Some(home.build(&here).dir),
-            again: Some(format!("monkeyci-tui retry {here}")),
-            place: Some(format!("server {}", remote.server)),
-            sid: here,
-        };
-        self.open(Box::new(source), info, None, None, None, Some(interest));
-        Ok(())
-    }
-
-    pub(super) fn open(
-        &self,
-        mut source: Box<dyn BuildSource>,
-        info: BuildInfo,
-        request: Option<BuildRequest>,
-        engine: Option<EngineHandle>,
-        summary: Option<JoinHandle<BuildSummary>>,
-        interest: Option<Arc<Interest>>,
-    ) {
-        let (controls, mut wanted) = mpsc::unbounded_channel();
-        let sid = info.sid.clone();
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(
-                sid.clone(),
-                Open {
-                    logs_dir: source.logs_dir(),
-                    controls,
-                    request,
-                    engine,
-                    summary,
-                    interest,
-                },
-            );
-        self.tell(Msg::BuildOpened(Box::new(info)));
-        let to_app = self.to_app.clone();
-        self.runtime.spawn(async move {
-            loop {
-                let msg = tokio::select! {
-                    item = source.next() => match item {
-                        Some(item) => Msg::Source(sid.clone(), item),
-                        None => break,
-                    },
-                    control = wanted.recv() => {
-                        // It was let go of.
-                        let Some(control) = control else { return };
-                        match source.control(control).await {
-                            Ok(()) => continue,
-                            Err(why) => Msg::Notice(Notice::bad(why)),
-                        }
-                    }
-                };
-                if to_app.send(msg).is_err() {
-                    return;
-                }
-            }
-            // Likewise.
-            let _ = to_app.send(Msg::SourceEnded(sid));
-        });
-    }
-}
-
-/// Starts a build and shows it; or asks, when its container jobs could only run in this machine's
-/// shell and nobody has said that they may.
-pub(super) async fn start_and_open(
-    home: &Home,
-    request: BuildRequest,
-    wanted: Wanted,
-    opener: &Opener,
-) -> Result<(), UserError> {
-    if request.run.executor == ExecutorChoice::Auto
-        && let Err(reason) = executor::choose(ExecutorChoice::Auto).await
-    {
-        opener.tell(Msg::NoEngine(wanted, reason));
-        return Ok(());
-    }
-    let running = local::start(home, request.clone()).await?;
-    opener.open_running(running, request);
-    Ok(())
-}
-
 /// The demo, written to a folder that is kept: a second build finds its cache.
 pub(super) fn demo_request(
     home: &Home,
@@ -709,40 +558,6 @@ pub(super) fn demo_request(
         request.run.executor = ExecutorChoice::Host;
     }
     Ok(request)
-}
-
-/// The source of a build that is not ours: another process's, or a recording.
-pub(super) fn open_recorded(
-    home: &Home,
-    sid: &Sid,
-) -> Result<(Box<dyn BuildSource>, BuildInfo), UserError> {
-    if let Ok((sid, client)) = history::live(home, &sid.to_string()) {
-        let source = WatchSource::new(client, sid.clone(), home.build(&sid).logs);
-        let info = BuildInfo {
-            offers: source.offers(),
-            live: true,
-            logs: Some(home.build(&sid).dir),
-            again: None,
-            place: Some("another terminal".to_owned()),
-            sid,
-        };
-        return Ok((Box::new(source), info));
-    }
-    let spec = BuildSpec::Named(sid.to_string());
-    let (sid, folder) = History::new(home)
-        .find(&spec)
-        .map_err(|error| UserError::of(&error))?;
-    let recording =
-        Recording::open(&folder.journal, &folder.logs).map_err(|error| UserError::of(&error))?;
-    let info = BuildInfo {
-        sid,
-        offers: recording.offers(),
-        live: false,
-        logs: Some(folder.dir),
-        again: None,
-        place: Some("recorded".to_owned()),
-    };
-    Ok((Box::new(recording), info))
 }
 
 /// The project as it is now.

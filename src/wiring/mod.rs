@@ -31,6 +31,7 @@ mod local;
 mod log_desk;
 mod login;
 mod on_server;
+mod opener;
 mod pages;
 mod params;
 mod remote;

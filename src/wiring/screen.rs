@@ -18,9 +18,10 @@ use crate::ui::Ui;
 
 use super::Look;
 use super::again;
-use super::desk::{Desk, start_and_open};
+use super::desk::Desk;
 use super::error::{Exit, UserError};
 use super::local::{self, BuildRequest};
+use super::opener::start_and_open;
 use super::remote::{Connections, Meant, RemoteRepo};
 
 /// What is opened first.
