@@ -208,6 +208,11 @@ pub struct BuildArgs {
     #[arg(long, value_name = "REV")]
     pub commit: Option<String>,
 
+    /// Have a server build the working tree as it is: a server of this program (`serve`), by its name,
+    /// or the repository there, ORG/REPO.
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["detach", "revision"])]
+    pub on: Option<String>,
+
     /// Build in the background: prints which build it is and ends. `attach` watches it.
     #[arg(long)]
     pub detach: bool,

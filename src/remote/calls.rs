@@ -1,5 +1,7 @@
 //! What can be asked of a server (public-api.md §6 to §9).
 
+use std::path::PathBuf;
+
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -25,6 +27,17 @@ pub struct Trigger {
     pub commit: Option<String>,
     /// Parameters, which win over the org's of the same name.
     pub params: Vec<(String, SecretString)>,
+}
+
+/// A working tree as it is.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    /// A gzip tar of it.
+    pub archive: PathBuf,
+    /// The branch it is on.
+    pub branch: Option<String>,
+    /// The commit it was made from.
+    pub commit: Option<String>,
 }
 
 impl Client {
@@ -144,6 +157,18 @@ impl Client {
         self.ask(Method::POST, url, Body::Edn(Value::Map(body)))
             .await
             .map(drop)
+    }
+
+    /// Has a tree built that is in this archive, a gzip tar. Only servers of this program can do that:
+    /// others find no such thing.
+    pub async fn send_tree(&self, org: &str, repo: &str, tree: &Tree) -> Result<(), RemoteError> {
+        let mut url = self.url(&["org", org, "repo", repo, "builds", "workspace"])?;
+        for (key, value) in [("branch", &tree.branch), ("commit-id", &tree.commit)] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(key, value);
+            }
+        }
+        self.upload(&url, tree.archive.clone()).await
     }
 
     /// Builds the same commit once more, as a new build. Parameters are lost: the server does not

@@ -182,6 +182,14 @@ pub enum RemoteError {
         /// Org and repo.
         repo: String,
     },
+    /// A file that is to be sent.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A file of this machine.
     #[error("cannot write {}: {reason}", path.display())]
     File {

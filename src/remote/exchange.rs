@@ -1,11 +1,12 @@
 //! What every request goes through: the credential's header, trying again, renewing a login, the
 //! one redirect that is followed, and the bound on what an answer may be.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, RETRY_AFTER,
 };
 use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -38,6 +39,8 @@ pub(super) enum Body {
     None,
     /// A map, as EDN: JSON would rename keys (public-api.md §3).
     Edn(Value),
+    /// A file, as it is.
+    File(PathBuf),
 }
 
 /// An answer, read to its end.
@@ -118,6 +121,14 @@ impl Client {
         edn::read_lenient(&answer.text)
             .map(Some)
             .map_err(|error| self.unreadable(&answer.what, error.to_string()))
+    }
+
+    /// Sends a file, however long that takes.
+    pub(super) async fn upload(&self, url: &Url, file: PathBuf) -> Result<(), RemoteError> {
+        let what = what(&Method::POST, url);
+        let body = Body::File(file);
+        let sent = self.send(&what, &Method::POST, url, &body, None).await;
+        sent.map(drop)
     }
 
     /// The response to a GET that is streamed by the caller, from a byte on where it is possible.
@@ -205,8 +216,24 @@ impl Client {
             if let Some(header) = sensitive(credential.header())? {
                 request = request.header(AUTHORIZATION, header);
             }
-            if let Body::Edn(value) = body {
-                request = request.header(CONTENT_TYPE, EDN).body(edn::write(value));
+            match body {
+                Body::None => {}
+                Body::Edn(value) => {
+                    request = request.header(CONTENT_TYPE, EDN).body(edn::write(value));
+                }
+                Body::File(path) => {
+                    let unread = |error| RemoteError::Unread {
+                        path: path.clone(),
+                        reason: innermost(&error),
+                    };
+                    let file = tokio::fs::File::open(path).await.map_err(unread)?;
+                    let length = file.metadata().await.map_err(unread)?.len();
+                    let stream = tokio_util::io::ReaderStream::new(file);
+                    request = request
+                        .header(CONTENT_TYPE, "application/gzip")
+                        .header(CONTENT_LENGTH, length)
+                        .body(reqwest::Body::wrap_stream(stream));
+                }
             }
             if let Some(from) = from {
                 request = request.header(RANGE, format!("bytes={from}-"));

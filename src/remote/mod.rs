@@ -28,7 +28,7 @@ mod types;
 mod tests;
 
 pub use address::BaseUrl;
-pub use calls::Trigger;
+pub use calls::{Tree, Trigger};
 pub use client::{Client, ClientOptions, Probe};
 pub use credential::{Credential, Jwt, OnRefresh};
 pub use download::Downloaded;

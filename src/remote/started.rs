@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::domain::Sid;
 
-use super::calls::Trigger;
+use super::calls::{Tree, Trigger};
 use super::client::Client;
 use super::error::RemoteError;
 use super::types::BuildInfo;
@@ -24,6 +24,8 @@ pub enum Start<'a> {
     Trigger(&'a Trigger),
     /// One as this was, by its id.
     Retry(&'a str),
+    /// One of this tree.
+    Tree(&'a Tree),
 }
 
 impl Client {
@@ -39,7 +41,7 @@ impl Client {
         // Asked first: of a repo that is not there some servers list no builds, and take orders.
         let main = match start {
             Start::Trigger(_) => self.repo(org, repo).await?.main_branch,
-            Start::Retry(_) => None,
+            Start::Retry(_) | Start::Tree(_) => None,
         };
         let before = self.builds(org, repo).await?;
         let after = before.iter().filter_map(|build| build.idx).max();
@@ -52,6 +54,10 @@ impl Client {
                 self.retry(&Sid::new(org, repo, id)).await?;
                 let model = before.iter().find(|build| build.build_id == id);
                 Wanted::again(model, after)
+            }
+            Start::Tree(tree) => {
+                self.send_tree(org, repo, tree).await?;
+                Wanted::of_tree(tree, after)
             }
         };
         let end = Instant::now() + PATIENCE;
@@ -102,6 +108,15 @@ impl Wanted {
             source: model.and_then(|model| model.source.clone()),
             r#ref: model.and_then(|model| model.git.r#ref.clone()),
             commit: model.and_then(|model| model.git.commit_id.clone()),
+        }
+    }
+
+    fn of_tree(tree: &Tree, after: Option<i64>) -> Self {
+        Self {
+            after,
+            source: Some("cli".to_owned()),
+            r#ref: None,
+            commit: tree.commit.clone(),
         }
     }
 

@@ -82,6 +82,7 @@ impl Push {
             branch: branch.map(str::to_owned),
             tag: tag.map(str::to_owned),
             commit,
+            workspace: None,
         })
     }
 

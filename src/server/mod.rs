@@ -32,6 +32,7 @@ mod tokens;
 mod trigger;
 mod webhook;
 mod work;
+mod workspace;
 
 use std::fmt;
 use std::fs::{DirBuilder, File};

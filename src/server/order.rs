@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::domain::{BuildStatus, Millis, Sid, file_name};
 use crate::edn::{self, Map, Value};
 
-use super::private;
+use super::{private, workspace};
 
 /// Which commit is to be built; without anything, the tip of the main branch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Wanted {
     pub tag: Option<String>,
     /// A commit; branch or tag then only say where it is from.
     pub commit: Option<String>,
+    /// The tree that was sent, by the name of its archive; the others then only say where it is from.
+    pub workspace: Option<String>,
 }
 
 /// A build that was triggered.
@@ -98,6 +100,7 @@ impl Order {
             ("branch", &self.wanted.branch),
             ("tag", &self.wanted.tag),
             ("commit-id", &self.wanted.commit),
+            ("workspace", &self.wanted.workspace),
             ("webhook-id", &self.webhook),
         ] {
             if let Some(text) = text {
@@ -157,6 +160,7 @@ impl Order {
                 branch: text("branch"),
                 tag: text("tag"),
                 commit: text("commit-id"),
+                workspace: text("workspace").filter(|name| workspace::is_name(name)),
             },
             git: value.get("git").and_then(Value::as_map).cloned()?,
             changes: value.get("changes").cloned(),

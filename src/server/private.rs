@@ -12,17 +12,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 /// Writes a file as a whole, mode 0600: a reader sees the old one or the new one, never half of
 /// one. The folder is made for this user only.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    folder(path.parent().unwrap_or(Path::new(".")))?;
     let draft = path.with_extension(format!("{}.new", random_hex::<8>()?));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
+    let written = new_file(&draft)
         .and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()
@@ -33,6 +25,20 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = std::fs::remove_file(&draft);
     }
     written
+}
+
+/// Makes a folder for this user only.
+pub(super) fn folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes a file that is not there yet, mode 0600.
+pub(super) fn new_file(path: &Path) -> io::Result<std::fs::File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Refuses a file with secrets that others may read.

@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, any, get, post};
 
 use super::gate::{self, Needs};
 use super::reply::{self, Format};
-use super::{Server, builds, jobs, metrics, orgs, stream, trigger, webhook};
+use super::{Server, builds, jobs, metrics, orgs, stream, trigger, webhook, workspace};
 
 /// What a MonkeyCI server has and this one has not: answered 501.
 pub(super) const UNSERVED: &[&str] = &[
@@ -89,6 +89,7 @@ pub(super) fn router(server: &Server) -> Router {
         .route(&at(base, "/builds"), read(get(builds::list)))
         .route(&at(base, "/builds/latest"), read(get(builds::latest)))
         .route(&at(base, "/builds/trigger"), run(post(trigger::trigger)))
+        .route(&at(base, "/builds/workspace"), run(post(workspace::build)))
         .route(build, read(get(builds::one)))
         .route(&at(build, "/retry"), run(post(trigger::retry)))
         .route(&at(build, "/cancel"), run(post(trigger::cancel)))

@@ -159,7 +159,7 @@ pub(super) fn check(wanted: &Wanted) -> Result<(), String> {
 }
 
 /// What a trigger says of the commit (public-api.md §9.1, "ref").
-fn git(repo: &Repo, wanted: &Wanted) -> Map {
+pub(super) fn git(repo: &Repo, wanted: &Wanted) -> Map {
     let mut git = Map::new();
     git.insert_kw("url", repo.url.as_str());
     let reference = match (&wanted.branch, &wanted.tag, &repo.main_branch) {
@@ -196,6 +196,10 @@ pub(super) async fn retry(
         return no_build(format);
     };
     let mut wanted = entry.order.wanted.clone();
+    if wanted.workspace.is_some() {
+        let why = "the tree that it was built of is not kept: send it again";
+        return format.error(StatusCode::CONFLICT, why);
+    }
     if build.git.commit_id.is_some() {
         wanted.commit = build.git.commit_id;
     }
@@ -224,6 +228,7 @@ pub(super) async fn cancel(
     };
     if let Some(order) = server.board().cancel_early(&key_of(&entry.order), end) {
         server.keep(&order).await;
+        server.forget_workspace(&order).await;
         server.tell_unbegun(&order);
     }
     server.control(&repo, &build, Control::Cancel).await;

@@ -84,6 +84,7 @@ impl Server {
 
     async fn build(&self, order: &Order, cancel: CancellationToken) {
         let started = self.0.runner.start(order.clone(), cancel.clone()).await;
+        self.forget_workspace(order).await;
         let mut kept = order.clone();
         kept.params.clear();
         match started {

@@ -22,6 +22,7 @@ mod credentials;
 mod demo;
 mod desk;
 mod detach;
+mod elsewhere;
 mod error;
 mod executor;
 mod follow;
@@ -102,6 +103,10 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 ordered: None,
             };
             wait(screen::project(home, template, look))
+        }
+        Some(Command::Build(build)) if build.on.is_some() => {
+            let home = home()?;
+            wait(elsewhere::build(home, build, look))
         }
         Some(Command::Build(build)) if build.detach => detach::start(&home()?, &build),
         Some(Command::Build(build)) if build.detached => {

@@ -232,6 +232,19 @@ impl Connections {
         Ok(Meant { repo, build })
     }
 
+    /// A repository on a server, by `ORG/REPO` or the server's name; then the repository is called as here.
+    pub(super) async fn repo(&self, target: &str, here: &str) -> Result<RemoteRepo, UserError> {
+        let resolved = servers::resolve(&Servers::of(&self.home)?, None, Some(target))?;
+        let repo = resolved.repo.clone().unwrap_or_else(|| here.to_owned());
+        let repo = RemoteRepo {
+            server: resolved.server.name.clone(),
+            org: resolved.org()?.to_owned(),
+            repo,
+        };
+        self.open(&repo.server, resolved).await?;
+        Ok(repo)
+    }
+
     /// The builds of a repository, newest first.
     pub(super) async fn list(&self, repo: &RemoteRepo) -> Result<Vec<HistoryItem>, UserError> {
         let client = self.to(&repo.server).await?;

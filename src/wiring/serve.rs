@@ -13,9 +13,10 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::Limits;
 use crate::cli::{RoleChoice, RunArgs, ServeArgs, ServeCommand, TokenArgs, clean};
 use crate::domain::{Millis, Sid};
-use crate::ports::{Clock, SystemClock};
+use crate::ports::{Clock, SystemClock, chain};
 use crate::server::{
     self, Fetch, Holder, Order, Recording, Repo, Role, Runner, Server, Settings, Started, Wanted,
 };
@@ -108,6 +109,7 @@ async fn serve(home: Home, args: Box<ServeArgs>) -> Result<Exit, UserError> {
     let opened = storage::open(&home)?;
     let repos: Vec<Repo> = places.iter().map(|(repo, _)| repo.clone()).collect();
     let runner = LocalRunner {
+        uploads: folder(&home).join("uploads"),
         home: home.clone(),
         run: args.run.clone(),
         places: (places.into_iter())
@@ -343,6 +345,8 @@ struct LocalRunner {
     /// Executor, runner, parameters, limits as typed.
     run: RunArgs,
     places: HashMap<String, Place>,
+    /// Trees that were sent.
+    uploads: PathBuf,
 }
 
 impl Runner for LocalRunner {
@@ -356,9 +360,16 @@ impl Runner for LocalRunner {
             return std::future::ready(Err(why)).boxed();
         };
         let (home, run) = (self.home.clone(), self.run.clone());
+        let sent = (order.wanted.workspace.as_ref()).map(|name| self.uploads.join(name));
         async move {
             // Of a clone that is ours alone the tree is there already.
             let (dir, revision, fetched) = match place {
+                _ if sent.is_some() => {
+                    let target = local::checkout_dir(&home, &order.sid);
+                    let fetched = Temporary(target.clone());
+                    unpack(sent.unwrap_or_default(), target.clone()).await?;
+                    (target, None, Some(fetched))
+                }
                 Place::Folder(dir) => (dir, Some(revision(&order)), None),
                 Place::Url(url, fetch) => {
                     let reference = order.git.get_kw("ref").and_then(|value| value.as_str());
@@ -402,6 +413,23 @@ impl Runner for LocalRunner {
     }
 }
 
+/// Unpacks a tree that was sent. The error is a sentence.
+async fn unpack(archive: PathBuf, target: PathBuf) -> Result<(), String> {
+    let unpacking = tokio::task::spawn_blocking(move || {
+        // Of a start before this one.
+        let _ = crate::archive::remove_tree(&target);
+        crate::store::create_private(&target).map_err(|error| UserError::of(&error).message)?;
+        let file = std::fs::File::open(&archive);
+        let file = file.map_err(|error| format!("the tree that was sent is gone: {error}"))?;
+        crate::archive::unpack(file, &target, &Limits::default())
+            .map_err(|error| format!("the tree that was sent is none: {}", chain(&error)))
+    });
+    match unpacking.await {
+        Ok(done) => done.map(drop),
+        Err(_) => Err("the tree that was sent could not be unpacked".to_owned()),
+    }
+}
+
 /// A build as `build --plain` would have it.
 fn request(dir: PathBuf, revision: Option<Revision>, run: RunArgs, order: Order) -> BuildRequest {
     BuildRequest {
@@ -431,6 +459,7 @@ fn revision(order: &Order) -> Revision {
         branch,
         tag,
         commit,
+        workspace: _,
     } = order.wanted.clone();
     let main = order.git.get_kw("main-branch");
     let main = main.and_then(|value| value.as_str()).map(str::to_owned);

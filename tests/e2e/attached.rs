@@ -2,7 +2,7 @@
 //! own, and the whole program in a terminal, attached to it.
 
 use crate::counted::not_run;
-use crate::harness::Project;
+use crate::harness::{Project, Running};
 use crate::remote_tls::make_certificates;
 use crate::screen::Screen;
 use crate::serve::{SCRIPT, Server, repository, sign, token};
@@ -119,5 +119,75 @@ fn a_push_is_watched_approved_kept_and_built_again_over_tls() {
     let first = format!("local@ci/{}/build-1", server.repo);
     let log = me.run(&["logs", &first, "test", "--strip"]).exits(0);
     assert_eq!(log.out, "out of main\nto err\n");
+    server.end();
+}
+
+#[test]
+fn a_working_tree_is_built_on_a_server_as_it_is() {
+    const JOB: &str =
+        "- id: job\n  image: none\n  script: ['cat committed new; exit $(cat status)']\n";
+    let project = repository(JOB);
+    let run = token(&project, &["--role", "run"]);
+    let read = token(&project, &["--role", "read"]);
+    let server = Server::of(&project, ".", &[]);
+    let me = somebody(&server, std::path::Path::new("ca.pem"));
+    let config = me.home().join("config/config.toml");
+    let text = format!("[servers.ci]\nurl = \"{}\"\norg = \"local\"\n", server.url);
+    std::fs::write(config, text).unwrap();
+    // What somebody works on: a clone, with changes that are in no commit.
+    let dir = me.dir().join("clone");
+    git2::Repository::clone(project.dir().to_str().unwrap(), &dir).unwrap();
+    for (name, text) in [
+        ("committed", "changed\n"),
+        ("new", "added\n"),
+        ("status", "0\n"),
+    ] {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    let target = format!("local/{}", server.repo);
+    let build = |token: &str, target: &str| {
+        let dir = dir.to_str().unwrap();
+        let mut command = me.command(&["build", "-d", dir, "--plain", "--on", target]);
+        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/no/bus");
+        command.env("MONKEYCI_TUI_TOKEN", token.rsplit(' ').next().unwrap());
+        Running::start(command).wait()
+    };
+    build(&run, &target)
+        .exits(0)
+        .says("│ changed")
+        .says("│ added");
+    std::fs::write(dir.join("status"), "7\n").unwrap();
+    build(&run, &target).exits(1).says("failed: job");
+    let builds = server
+        .get(&read, &format!("/org/local/repo/{}/builds", server.repo))
+        .json();
+    let first = builds
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|build| build["idx"] == 1)
+        .unwrap();
+    assert_eq!(
+        (&first["source"], &first["status"]),
+        (&"cli".into(), &"success".into())
+    );
+    assert_eq!(first["git"]["dirty"], true);
+    // Of a tree that was sent nothing stays.
+    let uploads = project.home().join("data/server/uploads");
+    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
+    let again = format!("/org/local/repo/{}/builds/build-1/retry", server.repo);
+    assert_eq!(server.post(&run, &again, "{}").status, 409);
+    // Who may not, and what is none.
+    build(&read, &target).exits(2).complains("does not allow");
+    build(&run, "local/nowhere")
+        .exits(2)
+        .complains("found nothing");
+    let odd = server.client.post(format!(
+        "{}/org/local/repo/{}/builds/workspace",
+        server.url, server.repo
+    ));
+    let odd = odd.header("authorization", &run).body("no archive");
+    assert_eq!(server.send(odd).status, 202);
+    server.until(&run, "build-3", "error");
     server.end();
 }

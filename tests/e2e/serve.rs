@@ -91,7 +91,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
@@ -157,12 +157,12 @@ impl<'p> Server<'p> {
         format!("{}/org/local/repo/{}/{path}", self.url, self.repo)
     }
 
-    fn get(&self, credential: &str, path: &str) -> Answer {
+    pub(crate) fn get(&self, credential: &str, path: &str) -> Answer {
         let request = self.client.get(self.path(path));
         self.send(request.header("authorization", credential))
     }
 
-    fn post(&self, credential: &str, path: &str, body: &str) -> Answer {
+    pub(crate) fn post(&self, credential: &str, path: &str, body: &str) -> Answer {
         let request = self.client.post(self.path(path));
         let request = request.header("authorization", credential);
         self.send(
@@ -174,7 +174,7 @@ impl<'p> Server<'p> {
 
     /// Waits until a build has a status.
     #[track_caller]
-    fn until(&self, credential: &str, build: &str, status: &str) -> Value {
+    pub(crate) fn until(&self, credential: &str, build: &str, status: &str) -> Value {
         let mut last = Value::Null;
         let path = format!("builds/{build}");
         eventually(&format!("{build} is {status}"), || {
