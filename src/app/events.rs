@@ -8,10 +8,16 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::domain::{BuildStatus, Event, EventKind, JobId, JobStatus, Millis, Src, TuiEvent};
+use crate::domain::{
+    BuildStatus, Event, EventKind, JobId, JobStatus, JobUpdate, Millis, Src, TuiEvent,
+};
+
 use crate::edn::{Map, Value};
 use crate::logs::Search;
 use crate::wire;
+
+/// Jobs that one line names at most.
+const MOST_JOBS: usize = 3;
 
 use super::build_view::Selected;
 use super::page::Page;
@@ -297,8 +303,20 @@ pub fn what(event: &Event, dot: &str) -> String {
         EventKind::BuildTriggered { build }
         | EventKind::BuildPending { build }
         | EventKind::BuildQueued { build }
-        | EventKind::BuildInitializing { build }
-        | EventKind::BuildUpdated { build, .. } => parts.extend(of_build(build)),
+        | EventKind::BuildInitializing { build } => parts.extend(of_build(build)),
+        EventKind::BuildUpdated { build, jobs } => {
+            let named = |update: &JobUpdate| {
+                let status = update.status.as_ref().map_or("pending", JobStatus::as_str);
+                format!("{} {status}", update.job.id)
+            };
+            if jobs.is_empty() {
+                parts.extend(text_of(build.get_kw("status")));
+            }
+            parts.extend(jobs.iter().take(MOST_JOBS).map(named));
+            if jobs.len() > MOST_JOBS {
+                parts.push(format!("{} more", jobs.len() - MOST_JOBS));
+            }
+        }
         EventKind::BuildEnd { status, .. } | EventKind::ScriptEnd { status } => {
             parts.extend(status.as_ref().map(ToString::to_string));
         }
@@ -343,6 +361,14 @@ fn ordinal(command: &str) -> String {
     match command.parse::<u64>() {
         Ok(index) => (index.saturating_add(1)).to_string(),
         Err(_) => command.to_owned(),
+    }
+}
+
+/// A keyword's or a string's name.
+fn text_of(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Keyword(keyword) => Some(keyword.as_str().to_owned()),
+        other => other.as_str().map(str::to_owned),
     }
 }
 

@@ -79,6 +79,8 @@ pub enum Msg {
     /// Something to say at the bottom of the screen; answers effects that may fail and those that
     /// have nothing else to answer.
     Notice(Notice),
+    /// A build would not have it that it is controlled, and why; answers [`Effect::Control`].
+    NotControlled(Sid, String),
     /// A build was not started, since nothing was found to run its container jobs but this machine's
     /// own shell; and what was looked for, in a sentence.
     NoEngine(BuildRequest, String),

@@ -258,7 +258,12 @@ impl<W: Write> PlainReporter<W> {
     }
 
     fn blocked(&mut self, at: Millis, id: &JobId) -> io::Result<()> {
-        let text = format!("blocked: approve it with `monkeyci-tui unblock {id}`");
+        let of = match &self.build.sid {
+            // One on a server has to be named.
+            Some(sid) if sid.org.contains('@') => format!(" {sid}"),
+            _ => String::new(),
+        };
+        let text = format!("blocked: approve it with `monkeyci-tui unblock {id}{of}`");
         self.say(at, id.as_str(), Mark::Waits, &text)
     }
 

@@ -77,7 +77,7 @@ pub enum RemoteError {
     },
     /// 403.
     #[error(
-        "the credential does not allow {what}{}; log in with one of that org, or ask for access",
+        "the credential does not allow that{} ({what}); ask for access, or log in with another one",
         detail(message)
     )]
     Forbidden {

@@ -197,8 +197,11 @@ impl Server {
 
 /// Folds an event in, and says whether the public stream tells of it (public-api.md §8).
 fn apply(build: &mut Build, event: &Event) -> bool {
-    let status =
-        |build: &Build, id: &JobId| -> Option<JobStatus> { Some(build.job(id)?.status.clone()) };
+    let status = |build: &Build, id: &JobId| -> Option<(JobStatus, bool)> {
+        let job = build.job(id)?;
+        // It may have failed before it has ended.
+        Some((job.status.clone(), job.end_time.is_some()))
+    };
     let id = event.job_id.as_ref();
     let before = id.and_then(|id| status(build, id));
     build.apply(event);

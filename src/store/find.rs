@@ -138,6 +138,8 @@ impl History {
         let whole = |entry: &Entry| entry.sid.build == name;
         let beginning = |entry: &Entry| {
             !name.is_empty()
+                // Those of a server are numbered: 1 is not the beginning of 17.
+                && !is_numbered(&entry.sid.build)
                 && (entry.sid.build.starts_with(name)
                     // `ORG/REPO/` and then the beginning of an id.
                     || (name.contains('/') && entry.sid.to_string().starts_with(name)))
@@ -163,6 +165,12 @@ impl History {
         }
         Err(FindError::NotFound(name.to_owned()))
     }
+}
+
+/// `build-17`, as servers call builds.
+fn is_numbered(build: &str) -> bool {
+    let number = build.strip_prefix("build-");
+    number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl Entry {

@@ -155,7 +155,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
             }
             let home = recovered(home);
             let is_here = history::find(&home, &show.build).is_ok();
-            if !is_here && on_server::may_be_remote(&show.build) {
+            if !is_here && on_server::may_be_remote(&home, &show.build) {
                 return wait(async move { on_server::show(&home, &show).await });
             }
             history::show(&home, &show)
@@ -222,7 +222,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
 /// Whether a running build that is meant is one on a server, and none of this machine.
 fn is_elsewhere(home: &Home, typed: &str, server: Option<&str>) -> bool {
     on_server::is_remote(typed, server)
-        || (on_server::may_be_remote(typed) && history::live(home, typed).is_err())
+        || (on_server::may_be_remote(home, typed) && history::live(home, typed).is_err())
 }
 
 /// How things look, wherever they are shown.

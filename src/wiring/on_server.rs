@@ -22,10 +22,11 @@ pub(super) fn is_remote(typed: &str, server: Option<&str>) -> bool {
     server.is_some() || typed.contains("://")
 }
 
-/// Whether what was typed may mean a build on a server where none here is meant: builds of this
-/// machine have an org of their own.
-pub(super) fn may_be_remote(typed: &str) -> bool {
-    Sid::parse(typed).is_ok_and(|sid| sid.org != "local")
+/// Whether what was typed may mean a build on a server where none here is: also of an org that is called
+/// as that of this machine, as servers of this program have it.
+pub(super) fn may_be_remote(home: &Home, typed: &str) -> bool {
+    let is_known = || Servers::of(home).is_ok_and(|servers| servers.meant().is_ok());
+    Sid::parse(typed).is_ok_and(|sid| sid.org != "local" || is_known())
 }
 
 /// A client, and what was typed.

@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::api_client::WatchSource;
-use crate::app::{BuildInfo, BuildRequest as Wanted, Msg, Notice};
+use crate::app::{BuildInfo, BuildRequest as Wanted, Msg};
 use crate::cli::ExecutorChoice;
 use crate::domain::Sid;
 use crate::engine::{BuildSummary, EngineHandle, LocalSource};
-use crate::ports::{BuildSource, Control};
+use crate::ports::{BuildSource, Control, Offers};
 use crate::remote::follow::Interest;
 use crate::replay::Recording;
 use crate::store::{BuildSpec, History, Home};
@@ -140,7 +140,7 @@ impl Opener {
                         let Some(control) = control else { return };
                         match source.control(control).await {
                             Ok(()) => continue,
-                            Err(why) => Msg::Notice(Notice::bad(why)),
+                            Err(why) => Msg::NotControlled(sid.clone(), why),
                         }
                     }
                 };
@@ -196,9 +196,14 @@ pub(super) fn open_recorded(
         .map_err(|error| UserError::of(&error))?;
     let recording =
         Recording::open(&folder.journal, &folder.logs).map_err(|error| UserError::of(&error))?;
+    let offers = Offers {
+        // Its server may know what is needed to run a job here.
+        copy: RemoteSid::of(&sid).is_some(),
+        ..recording.offers()
+    };
     let info = BuildInfo {
         sid,
-        offers: recording.offers(),
+        offers,
         live: false,
         logs: Some(folder.dir),
         again: None,

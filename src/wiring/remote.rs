@@ -203,12 +203,12 @@ impl Connections {
     ) -> Result<Meant, UserError> {
         // As a list here shows it.
         if let Some(build) = Sid::parse(target).ok().and_then(|sid| RemoteSid::of(&sid)) {
-            let Sid { org, repo, .. } = build.sid.clone();
-            let server = build.server.clone();
-            return Ok(Meant {
-                repo: RemoteRepo { server, org, repo },
-                build: Some(build),
-            });
+            let repo = build.repo();
+            let build = match BuildName::parse(&build.sid.build) {
+                BuildName::Id(id) => Some(repo.build(&id)),
+                BuildName::Latest => self.newest(&repo).await?,
+            };
+            return Ok(Meant { repo, build });
         }
         let resolved = servers::resolve(&Servers::of(&self.home)?, server, Some(target))?;
         let (org, repo) = resolved.org_and_repo()?;
@@ -221,15 +221,19 @@ impl Connections {
             Some(BuildName::Id(id)) => Some(id.clone()),
             Some(BuildName::Latest) | None => None,
         };
-        let client = self.open(&repo.server, resolved).await?;
+        self.open(&repo.server, resolved).await?;
         let build = match named {
-            Some(id) => Some(id),
-            None => (client.latest(&repo.org, &repo.repo).await)
-                .map_err(|error| UserError::of(&error))?
-                .map(|build| build.build_id),
+            Some(id) => Some(repo.build(&id)),
+            None => self.newest(&repo).await?,
         };
-        let build = build.map(|id| repo.build(&id));
         Ok(Meant { repo, build })
+    }
+
+    async fn newest(&self, repo: &RemoteRepo) -> Result<Option<RemoteSid>, UserError> {
+        let client = self.to(&repo.server).await?;
+        let newest = client.latest(&repo.org, &repo.repo).await;
+        let newest = newest.map_err(|error| UserError::of(&error))?;
+        Ok(newest.map(|build| repo.build(&build.build_id)))
     }
 
     /// A repository on a server, by `ORG/REPO` or the server's name; then the repository is called as here.
@@ -315,6 +319,11 @@ impl Connections {
     /// Follows a build, and records it.
     pub(super) async fn follow(&self, build: &RemoteSid) -> Result<RemoteSource, UserError> {
         let client = self.to(&build.server).await?;
+        if !self.home.build(&build.here()).journal.exists() {
+            // Of what is not there nothing is recorded, and nobody waits for it.
+            let known = client.build(&build.sid).await;
+            known.map_err(|error| UserError::of(&error))?;
+        }
         build.open(client, &self.home)
     }
 }

@@ -44,7 +44,9 @@ pub(super) async fn prepare(
     make_anew(&folder, &[&tree, &artifacts])?;
     let mut request = template.clone();
     request.remarks = vec![how_it_went(build, &update)];
-    request.remarks.extend(fetch(home, &known, &tree).await?);
+    request
+        .remarks
+        .extend(fetch(home, &known, &tree, client.base().is_loopback()).await?);
     request.dir.clone_from(&tree);
     request.revision = None;
     request.run.jobs = vec![id.as_str().to_owned()];
@@ -108,7 +110,12 @@ fn make_anew(folder: &Path, parts: &[&Path]) -> Result<(), UserError> {
 }
 
 /// Checks out the commit that was built. The error says why not.
-async fn fetch(home: &Home, known: &BuildInfo, tree: &Path) -> Result<Vec<String>, UserError> {
+async fn fetch(
+    home: &Home,
+    known: &BuildInfo,
+    tree: &Path,
+    is_here: bool,
+) -> Result<Vec<String>, UserError> {
     let Some(url) = known.git.url.clone() else {
         return Err(UserError::new("the server does not say where its code is"));
     };
@@ -119,9 +126,10 @@ async fn fetch(home: &Home, known: &BuildInfo, tree: &Path) -> Result<Vec<String
         },
         commit: known.git.commit_id.clone(),
         depth: NonZeroU32::new(1),
-        // A server must not have us read folders of this machine; hosts of an own network are usual.
+        // A server elsewhere must not have us read folders of this machine; hosts of an own network are
+        // usual.
         allowed: Allowed {
-            file: false,
+            file: is_here,
             ..Allowed::EVERYTHING
         },
         ..FetchRequest::new(url)

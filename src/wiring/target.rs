@@ -91,7 +91,7 @@ impl Target {
 }
 
 impl BuildName {
-    fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let digits = text.strip_prefix('#').unwrap_or(text);
         if matches!(text, "latest" | "last") {
             Self::Latest

@@ -177,6 +177,25 @@ fn a_working_tree_is_built_on_a_server_as_it_is() {
     assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
     let again = format!("/org/local/repo/{}/builds/build-1/retry", server.repo);
     assert_eq!(server.post(&run, &again, "{}").status, 409);
+    // By its number, and nothing of what is not there.
+    let look = |args: &[&str]| {
+        let mut command = me.command(args);
+        command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/no/bus");
+        command.env("MONKEYCI_TUI_TOKEN", read.rsplit(' ').next().unwrap());
+        Running::start(command).wait()
+    };
+    let first = format!("local@ci/{}/1", server.repo);
+    look(&["attach", &first, "--plain"])
+        .exits(0)
+        .says("build-1 ·")
+        .says("│ changed");
+    let missing = format!("local@ci/{}/99", server.repo);
+    for args in [&["attach", &missing, "--plain"][..], &["show", &missing]] {
+        look(args).exits(2).complains("found nothing");
+    }
+    assert!(!look(&["list"]).exits(0).out.contains("99"));
+    // What is recorded of another number is not meant.
+    look(&["logs", &format!("local@ci/{}/build-", server.repo)]).exits(2);
     // Who may not, and what is none.
     build(&read, &target).exits(2).complains("does not allow");
     build(&run, "local/nowhere")

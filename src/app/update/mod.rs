@@ -103,6 +103,13 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             }
             true
         }
+        Msg::NotControlled(sid, why) => {
+            if let Some(view) = state.builds.get_mut(&sid) {
+                view.canceling = false;
+            }
+            refuse(state, why);
+            true
+        }
         Msg::Notice(notice) => {
             state.starting &= !notice.bad;
             state.notice = Some(notice);

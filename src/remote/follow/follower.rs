@@ -18,7 +18,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::domain::{
-    Build, Event, EventKind, JobId, JobStatus, JobUpdate, LogId, Millis, Sid, TuiEvent,
+    Build, Event, EventKind, JobId, JobState, JobStatus, JobUpdate, LogId, Millis, Sid, TuiEvent,
 };
 use crate::edn::Map;
 use crate::journal::Journal;
@@ -154,7 +154,8 @@ impl Follower {
                     ask_again = Instant::now() + self.pace.poll;
                 }
                 job = logs_due => {
-                    if let Err(trouble) = self.read_logs(&job, false).await? {
+                    let is_over = self.build.job(&job).is_some_and(JobState::is_over);
+                    if let Err(trouble) = self.read_logs(&job, is_over).await? {
                         return Ok(Err(trouble));
                     }
                 }

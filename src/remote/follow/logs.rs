@@ -24,6 +24,9 @@ const LOOK_AHEAD: usize = 4;
 /// A log is asked for again after that many times what asking took: the whole of it comes every time.
 const REST: u32 = 5;
 
+/// How often a log is read when its job has ended.
+const ENDS: u8 = 2;
+
 /// How long a server may take until the last of a log is there, in milliseconds.
 const STILL_GROWS: Millis = 5_000;
 
@@ -80,6 +83,8 @@ struct JobLog {
     last: Option<(Instant, Duration)>,
     /// An action's output comes with its end.
     has_output: bool,
+    /// How often it was read since its job has ended.
+    ends: u8,
     /// It cannot be written here, or its name is odd.
     broken: bool,
 }
@@ -102,16 +107,25 @@ impl RemoteLogs {
         let next = build
             .jobs()
             .iter()
-            .filter(|job| job.status == JobStatus::Running && has_files(job))
+            .filter(|job| has_files(job) && job.start_time.is_some())
+            .filter(|job| {
+                job.status == JobStatus::Running || (job.is_over() && self.lacks_the_end(job))
+            })
             .map(|job| {
-                let often = if interest.is(job.id()) {
+                let log = self.jobs.get(job.id());
+                let often = if job.is_over() {
+                    // Once when it has ended, and once more when it may have become whole.
+                    let again = log.is_some_and(|log| log.ends > 0);
+                    if again { pace.last_log } else { Duration::ZERO }
+                } else if interest.is(job.id()) {
                     pace.watched_log
                 } else {
                     pace.other_log
                 };
-                let last = self.jobs.get(job.id()).and_then(|log| log.last);
+                let last = log.and_then(|log| log.last);
                 let at = last.map_or_else(Instant::now, |(at, took)| {
-                    at + often.max(took.saturating_mul(REST))
+                    let rest = if job.is_over() { 0 } else { REST };
+                    at + often.max(took.saturating_mul(rest))
                 });
                 (at, job.id().clone())
             })
@@ -125,6 +139,11 @@ impl RemoteLogs {
                 None => std::future::pending().await,
             }
         }
+    }
+
+    /// Whether the log of a job that has ended is still to be asked for.
+    fn lacks_the_end(&self, job: &JobState) -> bool {
+        self.jobs.get(job.id()).is_none_or(|log| log.ends < ENDS)
     }
 
     /// Whether a job has ended so shortly before that its log may not be all there.
@@ -168,6 +187,11 @@ impl RemoteLogs {
             }
         }
         log.last = Some((Instant::now(), began.elapsed()));
+        if job.is_over() {
+            let is_long_ago =
+                (job.end_time).is_some_and(|end| clock.now().saturating_sub(end) > STILL_GROWS);
+            log.ends = if is_long_ago { ENDS } else { log.ends + 1 };
+        }
         Ok(grew)
     }
 

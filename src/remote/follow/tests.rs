@@ -457,6 +457,40 @@ async fn a_log_that_is_cut_on_the_server_loses_nothing_here() {
 }
 
 #[tokio::test]
+async fn the_log_of_a_job_is_whole_when_it_has_ended_though_the_build_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let api = Fake::new(&build(":running", ":status :running :start-time 2000"));
+    let mut rig = Rig::open(&api, dir.path());
+    rig.until("it is caught up", |rig| {
+        matches!(rig.items.last(), Some(SourceItem::CaughtUp))
+    })
+    .await;
+    api.has_log("test", "0_out.log", "all of it\n");
+    api.has_log("test", "1_err.log", "went wrong\n");
+    let now = jiff::Timestamp::now().as_millisecond();
+    let ended = format!(":status :failure :start-time 2000 :end-time {now}");
+    api.says(&build(":running", &ended));
+    let place = dir.path().to_owned();
+    rig.until("all of it is here", |_| {
+        log_of(&place, "test").lines().count() == 2
+    })
+    .await;
+    assert_eq!(rig.build.status, BuildStatus::Running);
+    // It is asked for no more then, but for once when it may have grown.
+    let asked = api.asked.borrow()[1];
+    api.says(&build(
+        ":running",
+        &format!("{ended} :result {{:message \"m\"}}"),
+    ));
+    rig.until("that is known", |rig| {
+        let job = rig.build.job(&JobId::new("test")).unwrap();
+        job.reason() == Some("m")
+    })
+    .await;
+    assert!(api.asked.borrow()[1] <= asked + 4);
+}
+
+#[tokio::test]
 async fn what_a_job_has_saved_is_told_once() {
     let dir = tempfile::tempdir().unwrap();
     let api = Fake::new(&build(
