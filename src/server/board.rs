@@ -10,13 +10,14 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Build, BuildStatus, Millis, Sid};
 use crate::edn::{self, Value};
 use crate::engine::EngineHandle;
-use crate::wire::{self, Jobs, PublicBuild};
+use crate::wire::{self, Jobs, PublicBuild, sse};
 
 use super::order::{Order, Unbegun};
 
@@ -80,8 +81,8 @@ pub(super) struct Board {
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) sid: Sid,
-    /// One line of EDN.
-    pub(super) line: String,
+    /// As it is sent, the same to all.
+    pub(super) frame: Bytes,
 }
 
 impl Board {
@@ -294,16 +295,23 @@ impl Board {
         )
     }
 
+    /// Whether somebody listens.
+    pub(super) fn is_heard(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
     /// Tells what a build has become to all who listen.
     pub(super) fn tell(&self, order: &Order, build: &Build, time: Millis, script_ended: bool) {
         let value = wire::public_build(&known(order), build, Jobs::ById);
         let status = build.script_status.as_ref();
         let status = status.filter(|_| script_ended).map(BuildStatus::as_str);
         let event = wire::build_updated(&order.sid, time, value, status);
+        let mut frame = String::new();
+        sse::frame(&mut frame, None, &edn::write(&event));
         // With nobody there, nobody hears it.
         let _ = self.events.send(Arc::new(Told {
             sid: order.sid.clone(),
-            line: edn::write(&event),
+            frame: frame.into(),
         }));
     }
 }

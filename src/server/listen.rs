@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Server, routes};
+use super::{Server, files, routes};
 
 /// Most bytes of a head, and of what is read or written ahead, for each connection.
 const BUFFER: usize = 64 << 10;
@@ -84,7 +84,9 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let app = routes::router(&server);
-    let places = Arc::new(Semaphore::new(server.settings().most_connections));
+    let places = Arc::new(Semaphore::new(files::places(
+        server.settings().most_connections,
+    )));
     let at_work = TaskTracker::new();
     let cut = CancellationToken::new();
     let _cut_at_last = cut.clone().drop_guard();

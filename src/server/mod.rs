@@ -8,11 +8,12 @@
 //! Start reading at `routes.rs`, the table of everything that is served. `gate.rs` checks
 //! credentials (`tokens.rs`, `jwt.rs`), `order.rs` is what is kept of a trigger, `board.rs` what is
 //! known of all builds, `work.rs` runs the queue, `stream.rs` has the event streams, `webhook.rs`
-//! what GitHub sends, `listen.rs` connections and TLS.
+//! what GitHub sends, `listen.rs` connections and TLS, `files.rs` how many there may be.
 
 mod board;
 mod body;
 mod builds;
+mod files;
 mod gate;
 mod github;
 mod jobs;
@@ -55,6 +56,7 @@ use private::Kept;
 use tokens::Tokens;
 use webhook::Webhooks;
 
+pub use files::more_files;
 pub use jwt::Holder;
 pub use listen::{Tls, bind, serve, tls};
 pub use order::{Order, Unbegun, Wanted};
@@ -143,7 +145,8 @@ pub struct Settings {
     pub head_time: Duration,
     /// A body that takes longer is given up.
     pub body_time: Duration,
-    /// Most connections at once; one more has to wait.
+    /// Most connections at once; one more has to wait. They are fewer where the system lets us open
+    /// few files.
     pub most_connections: usize,
 }
 

@@ -53,9 +53,7 @@ async fn next_told(server: &Server, told: &mut broadcast::Receiver<Arc<Told>>) -
         tokio::select! {
             event = told.recv() => match event {
                 Ok(event) if server.repo(&event.sid.repo).is_some() => {
-                    let mut frame = String::new();
-                    sse::frame(&mut frame, None, &event.line);
-                    return Some(frame.into());
+                    return Some(event.frame.clone());
                 }
                 Ok(_) => {}
                 // A slow reader loses the oldest, as there.

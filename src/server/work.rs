@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -146,16 +146,13 @@ impl Server {
         }
         drop(handle);
         while let Some(events) = cursor.next().await {
-            for event in events {
-                let changed = {
-                    let mut build = build.lock().unwrap_or_else(PoisonError::into_inner);
-                    apply(&mut build, &event).then(|| build.clone())
-                };
-                if let Some(build) = changed {
+            fold(&build, &events, |event| {
+                if self.board().is_heard() {
                     let script_ended = matches!(event.kind, EventKind::ScriptEnd { .. });
+                    let build = lock(&build).clone();
                     self.board().tell(order, &build, event.at(), script_ended);
                 }
-            }
+            });
         }
         ended.await;
     }
@@ -164,10 +161,7 @@ impl Server {
     pub(super) async fn state(&self, entry: &Entry) -> Result<Build, String> {
         match &entry.stage {
             Stage::Queued | Stage::Starting(_) => Ok(Build::default()),
-            Stage::Running(live) => {
-                let build = live.build.lock();
-                Ok(build.unwrap_or_else(PoisonError::into_inner).clone())
-            }
+            Stage::Running(live) => Ok(lock(&live.build).clone()),
             Stage::Over if entry.order.end.is_some() => Ok(unbegun(&entry.order)),
             Stage::Over => {
                 let path = self.0.runner.recording(&entry.order.sid).journal;
@@ -195,8 +189,39 @@ impl Server {
     }
 }
 
-/// Folds an event in, and says whether the public stream tells of it (public-api.md §8).
-fn apply(build: &mut Build, event: &Event) -> bool {
+fn lock(build: &Mutex<Build>) -> MutexGuard<'_, Build> {
+    build.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Folds in events that came together, and calls `tell` when the build is as the public stream is
+/// to tell it (public-api.md §8). Each time the whole build is told: jobs that change at once, all
+/// those that get into the queue, are told at once too.
+fn fold(build: &Mutex<Build>, events: &[Arc<Event>], mut tell: impl FnMut(&Event)) {
+    let mut untold = None;
+    for event in events {
+        let change = apply(&mut lock(build), event);
+        match change {
+            Change::None => {}
+            Change::OfJob => untold = Some(event),
+            Change::OfBuild => {
+                untold = None;
+                tell(event);
+            }
+        }
+    }
+    if let Some(event) = untold {
+        tell(event);
+    }
+}
+
+/// What an event changes that the public stream tells of.
+enum Change {
+    None,
+    OfJob,
+    OfBuild,
+}
+
+fn apply(build: &mut Build, event: &Event) -> Change {
     let status = |build: &Build, id: &JobId| -> Option<(JobStatus, bool)> {
         let job = build.job(id)?;
         // It may have failed before it has ended.
@@ -212,8 +237,9 @@ fn apply(build: &mut Build, event: &Event) -> bool {
         | EventKind::BuildCanceled
         | EventKind::ScriptInitializing { .. }
         | EventKind::ScriptStart { .. }
-        | EventKind::ScriptEnd { .. } => true,
-        _ => id.is_some_and(|id| status(build, id) != before),
+        | EventKind::ScriptEnd { .. } => Change::OfBuild,
+        _ if id.is_some_and(|id| status(build, id) != before) => Change::OfJob,
+        _ => Change::None,
     }
 }
 
@@ -244,5 +270,45 @@ fn recorded(path: &std::path::Path) -> Result<Build, String> {
             Ok(build)
         }
         Err(error) => Err(chain(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Job;
+
+    #[test]
+    fn jobs_that_change_together_are_told_together() {
+        let ids = ["a", "b", "c"].map(JobId::new);
+        let of_all = |kind: &EventKind| ids.clone().map(|id| Event::of_job(&id, kind.clone()));
+        let jobs = ids.iter().map(|id| Job::new(id.as_str())).collect();
+        let mut events = vec![Event::new(EventKind::ScriptStart { jobs })];
+        events.extend(of_all(&EventKind::JobInitializing {
+            local_dir: None,
+            agent: None,
+        }));
+        let script_end = EventKind::ScriptEnd {
+            status: Some(BuildStatus::Success),
+        };
+        events.push(Event::new(script_end));
+        events.extend(of_all(&EventKind::JobStart));
+        let started = |build: &Build| -> usize {
+            let jobs = build.jobs().iter();
+            jobs.filter(|job| job.status == JobStatus::Running).count()
+        };
+        let build = Mutex::default();
+        let mut told = Vec::new();
+        let events: Vec<_> = events.into_iter().map(Arc::new).collect();
+        fold(&build, &events, |event| {
+            told.push((event.kind.type_name().to_owned(), started(&lock(&build))));
+        });
+        let told: Vec<_> = told.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+        assert_eq!(
+            told,
+            [("script/start", 0), ("script/end", 0), ("job/start", 3)]
+        );
+        // What says nothing new is not told.
+        fold(&build, &events[5..], |event| panic!("told of {event:?}"));
     }
 }

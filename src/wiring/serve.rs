@@ -92,6 +92,7 @@ fn print_jwt(home: &Home, holder: &Holder, until: Millis) -> Result<Exit, UserEr
 
 async fn serve(home: Home, args: Box<ServeArgs>) -> Result<Exit, UserError> {
     check(&args.run)?;
+    server::more_files();
     // Before anything is begun: a signal from now on ends it in order.
     let mut signals = Signals::new()?;
     let fetch: Arc<dyn Fetch> = Arc::new(Fetcher {

@@ -49,7 +49,12 @@ impl Project {
 
     /// A command of the program, run in the project's folder.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_monkeyci-tui"));
+        self.command_of(env!("CARGO_BIN_EXE_monkeyci-tui"), args)
+    }
+
+    /// The same of another program, one that becomes ours.
+    pub fn command_of(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(self.dir())

@@ -1,6 +1,8 @@
 //! The server: real processes, a real repository, builds on the host executor.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -106,10 +108,17 @@ impl<'p> Server<'p> {
     /// Starts a server for a repository, by folder or URL.
     #[track_caller]
     pub(crate) fn of(project: &'p Project, repo: &str, more: &[&str]) -> Self {
-        let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--repo", repo];
+        Self::started(project, &[env!("CARGO_BIN_EXE_monkeyci-tui")], repo, more)
+    }
+
+    /// The same, by the words that start the program.
+    #[track_caller]
+    fn started(project: &'p Project, words: &[&str], repo: &str, more: &[&str]) -> Self {
+        let mut args = words[1..].to_vec();
+        args.extend(["serve", "--listen", "127.0.0.1:0", "--repo", repo]);
         args.extend(["--executor", "host"]);
         args.extend(more);
-        let mut process = Running::start(project.command(&args));
+        let mut process = Running::start(project.command_of(words[0], &args));
         process.until_lines(2);
         let said = process.seen().to_owned();
         let url = said
@@ -893,4 +902,52 @@ fn a_server_with_a_certificate_is_reached_by_who_trusts_it() {
     server.end();
     let wrong = ["serve", "--repo", ".", "--tls-cert", key, "--tls-key", cert];
     project.run(&wrong).exits(2).complains("certificate");
+}
+
+#[test]
+fn connections_leave_files_for_builds() {
+    let folder = tempfile::tempdir().unwrap();
+    let [gate, done] = ["gate", "done"].map(|name| folder.path().join(name));
+    // Many at once, which all have to be able to run.
+    let ids: Vec<String> = (0..16).map(|n| format!("after-{n}")).collect();
+    let mut script = waiting(&gate);
+    for id in &ids {
+        script.push_str(&format!(
+            "- {{id: {id}, image: none, dependencies: [wait], script: sleep 0.2}}\n"
+        ));
+    }
+    script.push_str(&format!(
+        "- {{id: last, image: none, dependencies: [{}], script: touch {}}}\n",
+        ids.join(", "),
+        done.display()
+    ));
+    let project = repository(&script);
+    let run = token(&project, &["--role", "run"]);
+    let program = env!("CARGO_BIN_EXE_monkeyci-tui");
+    let few = ["sh", "-c", "ulimit -n 300; exec \"$@\"", "sh", program];
+    let server = Server::started(&project, &few, ".", &["-j", "16"]);
+    assert_eq!(server.post(&run, "builds/trigger", "{}").status, 202);
+    server.until(&run, "build-1", "running");
+    // Nearly as many as there are files; those without a place wait in the queue of the listener.
+    let address = server.url.strip_prefix("http://").unwrap();
+    let connections: Vec<TcpStream> = (0..270)
+        .map(|_| {
+            let mut connection = TcpStream::connect(address).unwrap();
+            connection.set_nonblocking(true).unwrap();
+            connection
+                .write_all(b"GET /version HTTP/1.1\r\nhost: h\r\n\r\n")
+                .unwrap();
+            connection
+        })
+        .collect();
+    let answered = |connection: &&TcpStream| connection.peek(&mut [0]).is_ok_and(|read| read > 0);
+    // Some of the places are those of the client above.
+    eventually("those who have a place are answered", || {
+        connections.iter().filter(answered).count() >= 140
+    });
+    std::fs::write(&gate, "").unwrap();
+    eventually("the last job has run", || done.exists());
+    drop(connections);
+    server.until(&run, "build-1", "success");
+    server.end();
 }
