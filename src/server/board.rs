@@ -19,6 +19,7 @@ use crate::edn::{self, Value};
 use crate::engine::EngineHandle;
 use crate::wire::{self, Jobs, PublicBuild, sse};
 
+use super::frames::Frames;
 use super::order::{Order, Unbegun};
 
 /// A build's repository and number.
@@ -34,6 +35,8 @@ pub(super) struct Live {
     pub(super) handle: EngineHandle,
     /// What its journal tells so far.
     pub(super) build: Arc<Mutex<Build>>,
+    /// What is sent of it.
+    pub(super) frames: Arc<Frames>,
 }
 
 /// Where a build stands.

@@ -7,13 +7,14 @@
 //!
 //! Start reading at `routes.rs`, the table of everything that is served. `gate.rs` checks
 //! credentials (`tokens.rs`, `jwt.rs`), `order.rs` is what is kept of a trigger, `board.rs` what is
-//! known of all builds, `work.rs` runs the queue, `stream.rs` has the event streams, `webhook.rs`
+//! known of all builds, `work.rs` runs the queue, `stream.rs` has the event streams, `frames.rs` what they all send, `webhook.rs`
 //! what GitHub sends, `listen.rs` connections and TLS, `files.rs` how many there may be.
 
 mod board;
 mod body;
 mod builds;
 mod files;
+mod frames;
 mod gate;
 mod github;
 mod jobs;

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
@@ -20,12 +20,13 @@ use crate::edn::{self, Value};
 use crate::engine::LogGrowth;
 use crate::journal::{Cursor, Journal};
 use crate::ports::chain;
-use crate::wire::{self, sse};
+use crate::wire::sse;
 
 use super::board::{Key, Stage, Told, key_of};
 use super::builds::no_build;
+use super::frames::Frames;
 use super::reply::Format;
-use super::{Server, beside};
+use super::{Server, beside, frames};
 
 /// No event is added to a chunk of the stream that is this long already.
 const CHUNK: usize = 64 << 10;
@@ -85,6 +86,7 @@ pub(super) async fn of_build(
         after: after.unwrap_or(0),
         source: Source::None,
         taken: VecDeque::new(),
+        frames: None,
         growth: None,
         next_growth: Instant::now(),
     };
@@ -138,6 +140,8 @@ struct Feed {
     source: Source,
     /// Taken from the journal, not yet written.
     taken: VecDeque<Arc<Event>>,
+    /// Shared with all who watch a build that runs.
+    frames: Option<Arc<Frames>>,
     growth: Option<LogGrowth>,
     next_growth: Instant,
 }
@@ -154,6 +158,7 @@ impl Feed {
             Stage::Queued | Stage::Starting(_) => {}
             Stage::Running(live) => {
                 self.source = Source::Journal(live.handle.journal().cursor(self.after));
+                self.frames = Some(Arc::clone(&live.frames));
                 self.growth = Some(live.handle.log_growth());
             }
             // It never began.
@@ -172,15 +177,23 @@ impl Feed {
     async fn next(&mut self) -> Option<Bytes> {
         let ping = Instant::now() + self.server.settings().ping_every;
         loop {
-            let mut frames = String::new();
-            while frames.len() < CHUNK
+            let mut chunk = BytesMut::new();
+            while chunk.len() < CHUNK
                 && let Some(event) = self.taken.pop_front()
             {
-                sse::frame(&mut frames, Some(event.seq), &wire::write_event(&event));
+                let frame = match &self.frames {
+                    Some(frames) => frames.of(&event),
+                    None => frames::written(&event),
+                };
+                if self.taken.is_empty() && chunk.is_empty() {
+                    return Some(frame);
+                }
+                chunk.extend_from_slice(&frame);
             }
-            if !frames.is_empty() {
-                return Some(frames.into());
+            if !chunk.is_empty() {
+                return Some(chunk.freeze());
             }
+            let mut notices = String::new();
             let cursor = match &mut self.source {
                 Source::End => return None,
                 Source::Journal(cursor) => cursor,
@@ -213,14 +226,14 @@ impl Feed {
                 logs = grown => {
                     self.next_growth = Instant::now() + GROWTH_PAUSE;
                     for log in logs {
-                        sse::frame(&mut frames, None, &log_grew(&log));
+                        sse::frame(&mut notices, None, &log_grew(&log));
                     }
                 }
-                () = sleep_until(ping) => frames.push_str(sse::PING),
+                () = sleep_until(ping) => notices.push_str(sse::PING),
                 () = self.server.shutdown().cancelled() => return None,
             }
-            if !frames.is_empty() {
-                return Some(frames.into());
+            if !notices.is_empty() {
+                return Some(notices.into());
             }
         }
     }

@@ -140,6 +140,7 @@ impl Server {
         let live = Live {
             handle: handle.clone(),
             build: Arc::clone(&build),
+            frames: Arc::default(),
         };
         if self.board().runs(order.clone(), live) {
             handle.stop(StopReason::Canceled);
