@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, BodyDataStream, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -16,6 +16,9 @@ use super::reply::Format;
 /// Largest body of a command, in bytes.
 pub(super) const COMMAND: usize = 1 << 20;
 
+/// Of what is too large, so much is read and thrown away, in bytes.
+const DISCARDED: usize = 8 << 20;
+
 /// Reads a whole body; else there is the answer.
 pub(super) async fn whole(
     request: Request<Body>,
@@ -28,17 +31,20 @@ pub(super) async fn whole(
         format.error(StatusCode::PAYLOAD_TOO_LARGE, &why)
     };
     let body = request.into_body();
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
+    let is_announced = body.size_hint().lower() > limit as u64;
+    let mut chunks = body.into_data_stream();
     let gather = async {
-        let mut chunks = body.into_data_stream();
+        if is_announced {
+            discard(&mut chunks).await;
+            return Err(too_large());
+        }
         let mut gathered = BytesMut::new();
         while let Some(chunk) = chunks.next().await {
             let Ok(chunk) = chunk else {
                 return Err(format.error(StatusCode::BAD_REQUEST, "the body is cut off"));
             };
             if gathered.len() + chunk.len() > limit {
+                discard(&mut chunks).await;
                 return Err(too_large());
             }
             gathered.extend_from_slice(&chunk);
@@ -51,6 +57,17 @@ pub(super) async fn whole(
         Err(_) => {
             let why = "the body took too long to come";
             Err(format.error(StatusCode::REQUEST_TIMEOUT, why))
+        }
+    }
+}
+
+/// Reads on, up to some bytes: who still sends when a connection is closed may not hear the answer.
+async fn discard(chunks: &mut BodyDataStream) {
+    let mut left = DISCARDED;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        left = left.saturating_sub(chunk.len());
+        if left == 0 {
+            return;
         }
     }
 }
