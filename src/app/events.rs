@@ -400,7 +400,12 @@ fn of_ours(event: &TuiEvent, parts: &mut Vec<String>) {
         TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap | TuiEvent::Pulled => {}
         TuiEvent::Pulling(pull) => parts.push(pull.to_string()),
         TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size } => {
-            parts.extend([id.clone(), text::bytes(*size), path.clone()]);
+            let size = (*size > 0).then(|| text::bytes(*size));
+            parts.extend(
+                [Some(id.clone()), size, Some(path.clone())]
+                    .into_iter()
+                    .flatten(),
+            );
         }
         TuiEvent::Resources(used) => {
             parts.push(format!("{}% cpu", used.cpu_percent));

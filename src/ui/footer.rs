@@ -149,6 +149,12 @@ fn matter_now(state: &State) -> Vec<Action> {
             if in_container(state) {
                 actions.extend([Action::Shell, Action::Keep]);
             }
+            if view.info.offers.copy {
+                if matches!(view.selected, Selected::Job(_)) {
+                    actions.push(Action::RunHere);
+                }
+                actions.push(Action::Trigger);
+            }
         }
         Pane::Builds => actions.extend([Action::Enter, Action::StartBuild, Action::Back]),
         Pane::Main => match state.main_view() {
