@@ -25,7 +25,7 @@ mod file;
 mod handle;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cursor::Cursor;
 pub use error::JournalError;

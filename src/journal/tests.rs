@@ -430,6 +430,11 @@ fn small_disk(path: &Path, room: u64) -> (JournalFile, Arc<SmallDisk>, u64) {
     )
 }
 
+/// A journal for which there is no room.
+pub(crate) fn on_a_full_disk(path: &Path) -> Journal {
+    Journal::with_file(sid(), small_disk(path, 0).0)
+}
+
 #[test]
 fn on_a_full_disk_the_file_keeps_whole_lines_and_catches_up_later() {
     let dir = tempfile::tempdir().unwrap();

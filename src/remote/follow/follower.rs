@@ -21,8 +21,8 @@ use crate::domain::{
     Build, Event, EventKind, JobId, JobState, JobStatus, JobUpdate, LogId, Millis, Sid, TuiEvent,
 };
 use crate::edn::Map;
-use crate::journal::Journal;
-use crate::ports::{Clock, SourceItem};
+use crate::journal::{Journal, JournalError};
+use crate::ports::{Clock, SourceItem, chain};
 use crate::wire;
 
 use super::super::retry::jittered;
@@ -312,14 +312,32 @@ impl Follower {
                 ..event
             })
             .collect();
-        // It is in memory also when the disk is full.
-        let Ok(events) = self.journal.append(self.clock.now(), events) else {
-            return Err(Over);
-        };
+        let events = self.append(events)?;
         for event in &events {
             self.build.apply(event);
         }
         self.tell(SourceItem::Events(events))
+    }
+
+    /// What cannot be written to the disk is in memory all the same: it is watched on, and the user is told.
+    fn append(&self, events: Vec<Event>) -> Result<Vec<Arc<Event>>, Over> {
+        let before = self.journal.last_seq();
+        let now = self.clock.now();
+        let error = match self.journal.append(now, events) {
+            Ok(events) => return Ok(events),
+            Err(JournalError::Closed(_)) => return Err(Over),
+            Err(error) => error,
+        };
+        let warning = Event::new(EventKind::Tui(TuiEvent::Warning));
+        let text = format!(
+            "the recording of this build is not whole: {}",
+            chain(&error)
+        );
+        // It says so only once.
+        let _ = self.journal.append(now, vec![warning.with_message(text)]);
+        let mut events = self.journal.events();
+        events.retain(|event| event.seq > before);
+        Ok(events)
     }
 
     fn tell(&self, item: SourceItem) -> Result<(), Over> {

@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, watch};
 use crate::domain::{Build, BuildStatus, EventKind, JobId, JobStatus, LogId, Sid, TuiEvent};
 use crate::edn::{self, Map, Value};
 use crate::journal::Journal;
+use crate::journal::tests::on_a_full_disk;
 use crate::logs::{LogPaths, LogReader};
 use crate::ports::{BuildSource, Control, SourceItem, SystemClock};
 
@@ -177,6 +178,10 @@ impl Rig {
         } else {
             Journal::create(&path, &Sid::new("o@ci", "r", "build-7")).unwrap()
         };
+        Self::with(api, dir, journal)
+    }
+
+    fn with(api: &Arc<Fake>, dir: &Path, journal: Journal) -> Self {
         let recorded = Recorded {
             journal,
             logs: dir.to_owned(),
@@ -516,6 +521,29 @@ async fn what_a_job_has_saved_is_told_once() {
         matches!(event.kind, EventKind::Tui(TuiEvent::ArtifactSaved { .. }))
     };
     assert_eq!(told.flatten().filter(is_it).count(), 1);
+}
+
+#[tokio::test]
+async fn a_build_is_watched_on_when_there_is_no_room_to_record_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let api = Fake::new(&build(":running", ":status :running :start-time 2000"));
+    let journal = on_a_full_disk(&dir.path().join("events.edn"));
+    let mut rig = Rig::with(&api, dir.path(), journal);
+    rig.until("it is caught up", |rig| {
+        matches!(rig.items.last(), Some(SourceItem::CaughtUp))
+    })
+    .await;
+    assert_eq!(rig.status("test"), Some(JobStatus::Running));
+    let said: Vec<&str> = (rig.build.warnings.iter())
+        .map(|warning| warning.message.as_str())
+        .collect();
+    assert!(said.len() == 1 && said[0].starts_with("the recording of this build is not whole: "));
+    api.says(&build(
+        ":success",
+        ":status :success :start-time 2000 :end-time 3000",
+    ));
+    rig.see_the_end().await;
+    assert_eq!(rig.build.status, BuildStatus::Success);
 }
 
 #[tokio::test]
