@@ -15,6 +15,7 @@ use tokio_util::io::StreamReader;
 
 use crate::edn::{self, Value};
 use crate::ports::BlobReader;
+use crate::wire;
 
 use super::reply::Format;
 use super::{Settings, beside};
@@ -212,31 +213,11 @@ fn edn_value(body: &[u8]) -> Result<Value, BodyError> {
 /// Reads a JSON body as flavour B does: keys become kebab-case keywords (script-api.md §5).
 pub(super) fn from_json_body(body: &[u8]) -> Result<Value, BodyError> {
     serde_json::from_slice(body)
-        .map(from_json)
+        .map(|json| wire::from_json(json, &|key| json_key(&key)))
         .map_err(|error| BodyError::Unreadable {
             format: "JSON",
             reason: error.to_string(),
         })
-}
-
-fn from_json(json: serde_json::Value) -> Value {
-    use serde_json::Value as Json;
-    match json {
-        Json::Null => Value::Nil,
-        Json::Bool(flag) => Value::Bool(flag),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::Str(text),
-        Json::Array(items) => Value::Vector(items.into_iter().map(from_json).collect()),
-        Json::Object(fields) => Value::Map(
-            fields
-                .into_iter()
-                .map(|(key, value)| (json_key(&key), from_json(value)))
-                .collect(),
-        ),
-    }
 }
 
 /// `jobId` and `job_id` are `:job-id`. What cannot be a keyword stays text.

@@ -11,7 +11,8 @@ use utoipa::openapi::{
     ServerBuilder,
 };
 
-use crate::edn::{Map, Value};
+use crate::edn::Value;
+use crate::wire;
 
 use super::operation::Operation;
 use super::reply::Format;
@@ -143,22 +144,7 @@ pub(super) async fn get(State(_): State<Api>, headers: HeaderMap) -> Response {
 
 /// JSON as EDN, with keys that stay strings, for they are names of other people's making.
 pub(super) fn verbatim(json: Json) -> Value {
-    match json {
-        Json::Null => Value::Nil,
-        Json::Bool(flag) => Value::Bool(flag),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::Str(text),
-        Json::Array(items) => Value::Vector(items.into_iter().map(verbatim).collect()),
-        Json::Object(fields) => Value::Map(
-            fields
-                .into_iter()
-                .map(|(key, value)| (Value::Str(key), verbatim(value)))
-                .collect::<Map>(),
-        ),
-    }
+    wire::from_json(json, &Value::Str)
 }
 
 pub(super) fn get_operation() -> Operation {

@@ -31,24 +31,13 @@ impl Format {
 
     /// The same, with another answer for clients that name neither type.
     pub(super) fn wished_or(headers: &HeaderMap, otherwise: Self) -> Self {
-        let mut best = (0.0, otherwise);
-        for value in headers.get_all(header::ACCEPT) {
-            for range in value.to_str().unwrap_or_default().split(',') {
-                let mut parts = range.split(';').map(str::trim);
-                let format = match parts.next().map(str::to_ascii_lowercase).as_deref() {
-                    Some("application/edn") => Self::Edn,
-                    Some("application/json") => Self::Json,
-                    _ => continue,
-                };
-                let q = parts
-                    .find_map(|part| part.strip_prefix("q="))
-                    .map_or(1.0, |q| q.parse().unwrap_or(0.0));
-                if q > best.0 {
-                    best = (q, format);
-                }
-            }
-        }
-        best.1
+        let values = headers.get_all(header::ACCEPT).into_iter();
+        let values = values.map(|value| value.to_str().unwrap_or_default());
+        wire::wished(values, otherwise, |name| match name {
+            "application/edn" => Some(Self::Edn),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        })
     }
 
     /// The media type.

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use crate::edn::{self, Map, Value};
+use crate::wire;
 
 use super::reply::Format;
 
@@ -90,31 +91,11 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 pub(super) fn map(headers: &HeaderMap, body: &[u8]) -> Option<Map> {
     let value = match media_type(headers).as_str() {
         "application/edn" => edn::read_str(std::str::from_utf8(body).ok()?).ok()?,
-        "application/json" => from_json(serde_json::from_slice(body).ok()?),
+        "application/json" => wire::from_json(serde_json::from_slice(body).ok()?, &Value::Str),
         _ => return None,
     };
     match value {
         Value::Map(map) => Some(map),
         _ => None,
-    }
-}
-
-fn from_json(json: serde_json::Value) -> Value {
-    use serde_json::Value as Json;
-    match json {
-        Json::Null => Value::Nil,
-        Json::Bool(flag) => Value::Bool(flag),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::Str(text),
-        Json::Array(items) => Value::Vector(items.into_iter().map(from_json).collect()),
-        Json::Object(fields) => Value::Map(
-            fields
-                .into_iter()
-                .map(|(key, value)| (Value::Str(key), from_json(value)))
-                .collect(),
-        ),
     }
 }

@@ -54,6 +54,28 @@ pub fn to_json(value: &Value) -> Json {
     }
 }
 
+/// JSON as EDN; what becomes of the keys of objects is `key`'s to say.
+pub fn from_json(json: Json, key: &dyn Fn(String) -> Value) -> Value {
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(flag) => Value::Bool(flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(number) => Value::Int(number),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => Value::Str(text),
+        Json::Array(items) => {
+            Value::Vector(items.into_iter().map(|item| from_json(item, key)).collect())
+        }
+        Json::Object(fields) => Value::Map(
+            fields
+                .into_iter()
+                .map(|(name, value)| (key(name), from_json(value, key)))
+                .collect(),
+        ),
+    }
+}
+
 fn json_key(key: &Value) -> String {
     match key {
         Value::Keyword(keyword) => keyword.as_str().to_owned(),

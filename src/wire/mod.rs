@@ -7,6 +7,7 @@
 //! Start reading at [`event_from`] and [`edn_event`]; [`sse`] frames streams, [`json_event`]
 //! makes the lines of `--json`, [`public_build`] and its kin what a server of ours answers.
 
+mod accept;
 mod event;
 mod fields;
 mod job;
@@ -18,9 +19,10 @@ pub mod sse;
 mod tests;
 mod updated;
 
+pub use accept::wished;
 pub use event::{WireError, edn_event, event_from, events_from_body, write_event};
 pub use job::{job_from, job_to_map};
-pub use json::{json_event, to_json};
+pub use json::{from_json, json_event, to_json};
 pub use public::{
     Jobs, PublicBuild, build_updated, public_artifact, public_build, public_job, public_json,
     public_status,
