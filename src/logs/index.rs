@@ -123,6 +123,23 @@ impl Index {
         first..next.map_or(self.lines, |checkpoint| checkpoint.line)
     }
 
+    /// Returns the number of the block that an offset lies in, or just behind.
+    pub fn block_at(&self, offset: u64) -> Option<usize> {
+        self.checkpoints
+            .partition_point(|checkpoint| checkpoint.offset < offset)
+            .checked_sub(1)
+    }
+
+    /// Returns the first entry that came after a moment. Entries whose time was lost count as having come
+    /// with those before them.
+    pub fn entry_after(&self, moment: i64) -> Option<usize> {
+        // Times go on, but for a clock that was set back: then one of the right places is found.
+        let at = self
+            .entries
+            .partition_point(|entry| entry.tag.ms.is_none_or(|ms| ms <= moment));
+        (at < self.entries.len()).then_some(at)
+    }
+
     /// Returns the entry that covers an offset below `end`.
     pub fn entry_at(&self, offset: u64) -> usize {
         self.entries

@@ -41,8 +41,19 @@ pub struct LineMeta {
 #[derive(Debug)]
 pub struct LogReader {
     scan: Scan,
+    /// What came later is not shown.
+    cut: Option<Cut>,
     /// The blocks used last, the latest at the end.
     blocks: Mutex<Vec<Arc<Block>>>,
+}
+
+/// Where a log stood at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cut {
+    /// How many bytes it had.
+    end: u64,
+    /// How many lines had begun.
+    lines: usize,
 }
 
 /// The lines between two checkpoints.
@@ -65,6 +76,7 @@ impl Clone for LogReader {
     fn clone(&self) -> Self {
         Self {
             scan: self.scan.clone(),
+            cut: self.cut,
             blocks: Mutex::default(),
         }
     }
@@ -76,6 +88,7 @@ impl LogReader {
     pub fn open(paths: LogPaths) -> Result<Self, LogError> {
         Ok(Self {
             scan: Scan::open(paths)?,
+            cut: None,
             blocks: Mutex::default(),
         })
     }
@@ -93,6 +106,30 @@ impl LogReader {
         Ok(grew)
     }
 
+    /// Shows the log as it was at a moment (milliseconds since the epoch, exact within 10), or all of it
+    /// with `None`. A moment holds for what is known now: it is to be set again after a refresh. Returns
+    /// when the next byte after it arrived, if there is one.
+    pub fn show_until(&mut self, moment: Option<i64>) -> io::Result<Option<i64>> {
+        self.cut = None;
+        let Some(moment) = moment else {
+            return Ok(None);
+        };
+        let index = self.index();
+        let Some(entry) = index.entry_after(moment) else {
+            return Ok(None);
+        };
+        let (end, next) = (index.entry(entry).offset, index.entry(entry).tag.ms);
+        let lines = match index.block_at(end) {
+            Some(number) => {
+                let block = self.block_with(self.index().block_lines(number).start)?;
+                block.lines.start + block.starts.partition_point(|start| start.0 < end)
+            }
+            None => 0,
+        };
+        self.cut = Some(Cut { end, lines });
+        Ok(next)
+    }
+
     /// Saves the line index, so that the next open need not scan the bytes.
     pub fn save_index(&self) -> io::Result<()> {
         self.scan.save_index()
@@ -100,17 +137,24 @@ impl LogReader {
 
     /// Returns how many bytes the log has.
     pub fn len_bytes(&self) -> u64 {
-        self.index().end()
+        self.cut.map_or(self.index().end(), |cut| cut.end)
     }
 
     /// Returns how many lines the log has, unfinished ones included.
     pub fn line_count(&self) -> usize {
-        self.index().line_count()
+        self.cut.map_or(self.index().line_count(), |cut| cut.lines)
     }
 
     /// Returns runs of lines by the command that wrote them, in the order of the lines.
     pub fn sections(&self) -> Vec<Section> {
-        self.index().sections()
+        let mut sections = self.index().sections();
+        if let Some(cut) = self.cut {
+            sections.truncate(sections.partition_point(|section| section.lines.start < cut.lines));
+            if let Some(last) = sections.last_mut() {
+                last.lines.end = last.lines.end.min(cut.lines);
+            }
+        }
+        sections
     }
 
     /// Returns what is known about a line. A number beyond the last line is an error.
@@ -124,7 +168,11 @@ impl LogReader {
             stream: tag.stream,
             command: tag.command,
             ms: tag.ms,
-            complete: self.index().is_complete(number),
+            complete: match self.cut {
+                // What was open then is not told from what was not; the last line may have been.
+                Some(cut) => number + 1 < cut.lines && self.index().is_complete(number),
+                None => self.index().is_complete(number),
+            },
         })
     }
 
@@ -218,7 +266,10 @@ impl LogReader {
 
     /// Returns the block that holds a line.
     pub(super) fn block_with(&self, line: usize) -> io::Result<Arc<Block>> {
-        let number = self.index().block_of(line).ok_or_else(|| {
+        let shown = (line < self.line_count() || self.cut.is_none())
+            .then(|| self.index().block_of(line))
+            .flatten();
+        let number = shown.ok_or_else(|| {
             let count = self.line_count();
             io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -294,7 +345,8 @@ impl LogReader {
     /// Reads one more step of a block; returns whether there was more.
     fn extend(&self, raw: &mut Vec<u8>, base: u64) -> io::Result<bool> {
         let had = raw.len();
-        let left = self.len_bytes() - base - had as u64;
+        // Blocks are kept, whatever is shown of them.
+        let left = self.index().end() - base - had as u64;
         raw.resize(had + usize::try_from(left).map_or(STEP, |n| n.min(STEP)), 0);
         let len = self.read_at(base + had as u64, &mut raw[had..])?;
         raw.truncate(had + len);
@@ -311,12 +363,13 @@ impl LogReader {
         mut visit: impl FnMut(u64, &[u8]),
     ) -> io::Result<bool> {
         let index = self.index();
+        let shown = self.len_bytes();
         let (mut at, start_entry) = block.start(number)?;
         let mut entry = Some(start_entry);
         let mut left = max;
         let mut buffer = Vec::new();
         while let Some(current) = entry {
-            let end = index.entry_end(current);
+            let end = index.entry_end(current).min(shown);
             while at < end {
                 let in_block = block.bytes(at, end);
                 let bytes = if in_block.is_empty() {
@@ -345,7 +398,9 @@ impl LogReader {
                 left -= text.len();
                 at += text.len() as u64;
             }
-            entry = index.next_of_stream(current);
+            entry = index
+                .next_of_stream(current)
+                .filter(|next| index.entry(*next).offset < shown);
             if let Some(next) = entry {
                 at = index.entry(next).offset;
             }

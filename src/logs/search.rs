@@ -173,7 +173,7 @@ impl Search {
         loop {
             let block = reader.block_with(line)?;
             let part = match direction {
-                Direction::Forward => line..block.lines.end,
+                Direction::Forward => line..block.lines.end.min(count),
                 Direction::Backward => block.lines.start..line + 1,
             };
             let candidates = self.candidates(&block, part.clone());
@@ -227,12 +227,13 @@ impl Search {
                 break;
             }
             let block = reader.block_with(line)?;
-            for line in self.candidates(&block, line..block.lines.end) {
+            let end = block.lines.end.min(reader.line_count());
+            for line in self.candidates(&block, line..end) {
                 count.lines += usize::from(self.line_matches(reader, &block, line, &mut buffer)?);
                 budget.take(1, buffer.len());
             }
             budget.take(0, block.raw.len() / 8);
-            line = block.lines.end;
+            line = end;
         }
         Ok(count)
     }

@@ -545,6 +545,55 @@ proptest! {
     }
 
     #[test]
+    fn a_log_at_a_moment_is_the_log_that_was_written_until_then(
+        appends in prop::collection::vec(any_append(), 0..25),
+        moments in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+        needle in "[abxy]",
+    ) {
+        // Far enough apart that the index tells them.
+        let time = |n: usize| 1000 + 20 * n as i64;
+        let (_dir, paths) = place();
+        let mut writer = LogWriter::create(paths.clone()).unwrap();
+        for (n, (stream, command, bytes)) in appends.iter().enumerate() {
+            writer.append(time(n), *stream, *command, bytes).unwrap();
+        }
+        let mut reader = LogReader::open(paths).unwrap();
+        let search = Search::new(&needle);
+        for moment in moments {
+            // How many were written until then: none, some, all.
+            let count = moment.index(appends.len() + 1);
+            let (_dir, paths) = place();
+            let mut writer = LogWriter::create(paths.clone()).unwrap();
+            for (n, (stream, command, bytes)) in appends.iter().take(count).enumerate() {
+                writer.append(time(n), *stream, *command, bytes).unwrap();
+            }
+            let then = LogReader::open(paths).unwrap();
+            let next = reader.show_until(Some(time(count) - 1)).unwrap();
+            let more = (count..appends.len()).find(|n| !appends[*n].2.is_empty());
+            prop_assert_eq!(next, more.map(time));
+            let of = |reader: &LogReader| -> Vec<_> {
+                lines(reader).into_iter().map(|line| (line.0, line.1)).collect()
+            };
+            prop_assert!(of(&reader) == of(&then));
+            prop_assert_eq!(reader.len_bytes(), then.len_bytes());
+            prop_assert_eq!(reader.sections(), then.sections());
+            prop_assert!(reader.line(then.line_count()).is_err());
+            for direction in [Direction::Forward, Direction::Backward] {
+                prop_assert_eq!(
+                    search_all(&search, &reader, direction, Budget::ALL),
+                    search_all(&search, &then, direction, Budget::ALL)
+                );
+            }
+            prop_assert_eq!(
+                search.count(&reader, 0, Budget::ALL).unwrap(),
+                search.count(&then, 0, Budget::ALL).unwrap()
+            );
+        }
+        reader.show_until(None).unwrap();
+        prop_assert!(lines(&reader) == expected(&appends));
+    }
+
+    #[test]
     fn damaged_files_are_read_without_panic_and_no_byte_is_lost(
         appends in prop::collection::vec(any_append(), 1..8),
         hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
