@@ -217,7 +217,7 @@ pub(super) fn for_each_plain(
     for_each_in(reader, |packed| Box::new(packed), limits, visit)
 }
 
-fn for_each_in<'r, R: Read + 'r>(
+pub(super) fn for_each_in<'r, R: Read + 'r>(
     reader: R,
     unpacked: impl FnOnce(BufReader<Packed<R>>) -> Box<dyn Read + 'r>,
     limits: &Limits,
@@ -283,7 +283,7 @@ fn for_each_in<'r, R: Read + 'r>(
 }
 
 /// The content of the entry being visited.
-pub(super) struct Content<'a> {
+pub struct Content<'a> {
     read: Box<dyn Read + 'a>,
     name: &'a Path,
     gauge: &'a Gauge,
@@ -293,9 +293,15 @@ pub(super) struct Content<'a> {
     contents: &'a mut u64,
 }
 
+impl std::fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Content({})", self.name.display())
+    }
+}
+
 impl Content<'_> {
     /// Hands over the content in chunks, as long as it stays within the limits.
-    pub(super) fn copy(
+    pub fn copy(
         &mut self,
         mut sink: impl FnMut(&[u8]) -> Result<ControlFlow<()>, UnpackError>,
     ) -> Result<(), UnpackError> {
@@ -375,7 +381,7 @@ impl Gauge {
 }
 
 /// Counts what comes in.
-struct Packed<R> {
+pub(super) struct Packed<R> {
     inner: R,
     gauge: Rc<Gauge>,
 }

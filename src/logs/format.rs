@@ -164,6 +164,19 @@ pub(super) fn read_header(bytes: &[u8], magic: [u8; 8]) -> Header {
     }
 }
 
+/// The version of a `.meta`, if it is one that this program does not know.
+pub fn newer_version(meta: &Path) -> io::Result<Option<u32>> {
+    let mut start = [0; HEADER_LEN];
+    let len = match open_if_there(meta)? {
+        Some(file) => read_up_to(&file, &mut start, 0)?,
+        None => 0,
+    };
+    Ok(match read_header(&start[..len], META_MAGIC) {
+        Header::Version(found) => Some(found),
+        Header::Good | Header::Short | Header::Foreign => None,
+    })
+}
+
 /// FNV-1a; it guards against torn writes and zeroed pages, not against people.
 fn checksum(bytes: &[u8]) -> u32 {
     let mut sum: u32 = 0x811c_9dc5;

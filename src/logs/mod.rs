@@ -31,7 +31,7 @@ mod store_tests;
 
 pub use ansi::{AnsiState, render, strip};
 pub use errors::{first_error, is_error};
-pub use format::{Chunk, LogError, LogPaths, NO_COMMAND, Stream};
+pub use format::{Chunk, LogError, LogPaths, NO_COMMAND, Stream, newer_version};
 pub use index::Section;
 pub use reader::{LineMeta, LogReader};
 pub use search::{Budget, Count, Direction, Search, Step};

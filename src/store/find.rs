@@ -7,7 +7,7 @@ use crate::domain::{BuildStatus, Sid};
 use crate::journal::{self, JournalError};
 
 use super::history::Entry;
-use super::{BuildFolder, History, HistoryItem};
+use super::{BuildFolder, History, HistoryItem, PortableError, is_exported, portable};
 
 /// Longest list of builds in an error.
 const MOST_NAMED: usize = 20;
@@ -19,7 +19,8 @@ pub enum BuildSpec {
     Last,
     /// `last-failed`: the newest that ended in an error.
     LastFailed,
-    /// A build id, a unique prefix of one, `ORG/REPO/BUILD`, or a recording's path.
+    /// A build id, a unique prefix of one, `ORG/REPO/BUILD`, or the path of a recording or of an
+    /// exported one.
     Named(String),
 }
 
@@ -67,6 +68,9 @@ pub enum FindError {
     /// The build is there, its journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// An exported recording cannot be opened.
+    #[error(transparent)]
+    Portable(#[from] PortableError),
 }
 
 fn listed(candidates: &[Sid]) -> String {
@@ -93,7 +97,11 @@ impl History {
     }
 
     fn last(&self) -> Result<(Sid, BuildFolder), FindError> {
-        let (entries, unreadable) = self.entries();
+        let (mut entries, unreadable) = self.entries();
+        if entries.is_empty() && unreadable.is_empty() {
+            // Better than nothing.
+            entries = self.all_entries().0;
+        }
         // When there were attempts only, the newest of them is better than nothing.
         let begun = entries.iter().position(|entry| !entry.never_began());
         let last = entries.into_iter().nth(begun.unwrap_or(0));
@@ -124,17 +132,18 @@ impl History {
             .iter()
             .any(|start| name.starts_with(start))
         {
-            return at_path(Path::new(name));
+            return self.at_path(Path::new(name));
         }
         if let Ok(sid) = Sid::parse(name) {
-            let folder = self.folder(&sid);
-            match journal::peek(&folder.journal) {
-                Ok((found, _)) => return Ok((found, folder)),
-                Err(JournalError::Missing(_)) => {}
-                Err(error) => return Err(error.into()),
+            for folder in self.folders_of(&sid) {
+                match journal::peek(&folder.journal) {
+                    Ok((found, _)) => return Ok((found, folder)),
+                    Err(JournalError::Missing(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
-        let (entries, _) = self.entries();
+        let (entries, _) = self.all_entries();
         let whole = |entry: &Entry| entry.sid.build == name;
         let beginning = |entry: &Entry| {
             !name.is_empty()
@@ -158,12 +167,22 @@ impl History {
                 }
             }
         }
-        match at_path(Path::new(name)) {
+        match self.at_path(Path::new(name)) {
             // Whether it is there or a folder without a recording: no build was meant.
             Err(FindError::Journal(JournalError::Missing(_))) => {}
             found_or_not => return found_or_not,
         }
         Err(FindError::NotFound(name.to_owned()))
+    }
+
+    /// The recording that a path names: a folder with one, its journal, or one that was exported.
+    fn at_path(&self, path: &Path) -> Result<(Sid, BuildFolder), FindError> {
+        if is_exported(path) {
+            return Ok(portable::open(&self.opened, path)?);
+        }
+        let folder = BuildFolder::of_path(path);
+        let (sid, _) = journal::peek(&folder.journal)?;
+        Ok((sid, folder))
     }
 }
 
@@ -177,10 +196,4 @@ impl Entry {
     fn found(self) -> (Sid, BuildFolder) {
         (self.sid, self.folder)
     }
-}
-
-fn at_path(path: &Path) -> Result<(Sid, BuildFolder), FindError> {
-    let folder = BuildFolder::of_path(path);
-    let (sid, _) = journal::peek(&folder.journal)?;
-    Ok((sid, folder))
 }

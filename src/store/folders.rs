@@ -150,6 +150,16 @@ impl Home {
         self.data.join("builds")
     }
 
+    /// The recordings that were made elsewhere, as `org/repo/build`.
+    pub fn imported(&self) -> PathBuf {
+        self.data.join("imported")
+    }
+
+    /// What was unpacked to be looked at.
+    pub fn recordings(&self) -> PathBuf {
+        self.cache.join("recordings")
+    }
+
     /// Artifacts, caches and workspaces.
     pub fn blobs(&self) -> PathBuf {
         self.data.join("blobs")
@@ -157,11 +167,12 @@ impl Home {
 
     /// The folder of a build's recording.
     pub fn build(&self, sid: &Sid) -> BuildFolder {
-        let mut dir = self.builds();
-        for part in [&sid.org, &sid.repo, &sid.build] {
-            dir.push(file_name(part));
-        }
-        BuildFolder::at(&dir)
+        BuildFolder::below(&self.builds(), sid)
+    }
+
+    /// The folder of a recording that was made elsewhere. It may have the sid of any build.
+    pub fn imported_build(&self, sid: &Sid) -> BuildFolder {
+        BuildFolder::below(&self.imported(), sid)
     }
 
     /// Finds an id for a new build of this machine and creates its folder:
@@ -251,6 +262,17 @@ impl BuildFolder {
             journal: dir.join("events.edn"),
             logs: dir.join("logs"),
         }
+    }
+
+    /// The recording of a build below the folder of all.
+    pub(super) fn below(builds: &Path, sid: &Sid) -> Self {
+        let parts = [&sid.org, &sid.repo, &sid.build].map(|part| file_name(part));
+        Self::at(&builds.join(parts.iter().collect::<PathBuf>()))
+    }
+
+    /// Where artifacts and results are that came with it: with a recording that was made elsewhere.
+    pub fn blobs(&self) -> PathBuf {
+        self.dir.join("blobs")
     }
 
     /// The recording that a path names: its folder, or its journal under whatever name.

@@ -1,9 +1,14 @@
-//! The builds that were recorded here.
+//! The builds that were recorded here, and the recordings that were imported.
+//!
+//! What was imported claims to be whatever build it likes to. It is listed and found by its name, after the builds of
+//! this machine, and is nothing else: neither the newest build nor an earlier one of a repository, nor one that has
+//! to be closed.
 //!
 //! The folders are the truth; nothing else is kept about them. To list a build its journal
 //! is read, without the lines that cannot change what a list shows.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +21,9 @@ use super::{BuildFolder, Home};
 #[derive(Debug, Clone)]
 pub struct History {
     builds: PathBuf,
+    imported: PathBuf,
+    /// Where exported recordings are unpacked to be looked at.
+    pub(super) opened: PathBuf,
     /// Org and repo, as folder names.
     repo: Option<[String; 2]>,
     /// Builds that ended before they began are listed too.
@@ -33,6 +41,8 @@ pub struct HistoryItem {
     pub status: BuildStatus,
     /// Some process works on it right now.
     pub running: bool,
+    /// It was recorded elsewhere, and imported.
+    pub imported: bool,
     /// Its program was killed.
     pub interrupted: bool,
     /// When it was first heard of.
@@ -72,6 +82,8 @@ pub(super) struct Entry {
     pub(super) sid: Sid,
     pub(super) created: Option<Millis>,
     pub(super) folder: BuildFolder,
+    /// It was recorded elsewhere.
+    pub(super) imported: bool,
 }
 
 impl Entry {
@@ -87,6 +99,8 @@ impl History {
     pub fn new(home: &Home) -> Self {
         Self {
             builds: home.builds(),
+            imported: home.imported(),
+            opened: home.recordings(),
             repo: None,
             refused_too: false,
         }
@@ -108,7 +122,7 @@ impl History {
 
     /// The newest builds, at most `limit` of them.
     pub fn list(&self, limit: usize) -> Listing {
-        let (entries, mut unreadable) = self.entries();
+        let (entries, mut unreadable) = self.all_entries();
         let mut items = Vec::new();
         for entry in entries {
             if items.len() == limit {
@@ -118,7 +132,10 @@ impl History {
                 continue;
             }
             match HistoryItem::read(&entry.folder) {
-                Ok(item) => items.push(item),
+                Ok(mut item) => {
+                    item.imported = entry.imported;
+                    items.push(item);
+                }
                 Err(error) => unreadable.push(error),
             }
         }
@@ -139,34 +156,41 @@ impl History {
             .collect()
     }
 
-    /// All builds, newest first; their journals are looked at only briefly. Folders without
-    /// a journal are passed over: a build that is just being created has none yet.
+    /// The builds of this machine, newest first; their journals are looked at only briefly. Folders
+    /// without a journal are passed over: a build that is just being created has none yet.
     pub(super) fn entries(&self) -> (Vec<Entry>, Vec<JournalError>) {
-        let mut entries = Vec::new();
-        let (folders, problem) = self.folders();
-        let mut unreadable = Vec::from_iter(problem);
-        for folder in folders {
-            match journal::peek(&folder.journal) {
-                Ok((sid, created)) => entries.push(Entry {
-                    sid,
-                    created,
-                    folder,
-                }),
-                Err(JournalError::Missing(_)) => {}
-                Err(error) => unreadable.push(error),
-            }
-        }
-        entries.sort_by_cached_key(|entry| Reverse((entry.created, entry.sid.clone())));
-        (entries, unreadable)
+        let mut found = Found::default();
+        found.look(self.folders(), false);
+        found.sorted()
     }
 
-    pub(super) fn folder(&self, sid: &Sid) -> BuildFolder {
-        let parts = [&sid.org, &sid.repo, &sid.build].map(|part| file_name(part));
-        BuildFolder::at(&self.builds.join(parts.iter().collect::<PathBuf>()))
+    /// As [`Self::entries`], with what was imported.
+    pub(super) fn all_entries(&self) -> (Vec<Entry>, Vec<JournalError>) {
+        let mut found = Found::default();
+        found.look(self.folders(), false);
+        let own: HashSet<Sid> = found
+            .entries
+            .iter()
+            .map(|entry| entry.sid.clone())
+            .collect();
+        found.look(self.folders_below(&self.imported), true);
+        // It was imported before the same build was followed here.
+        let is_shown = |entry: &Entry| !entry.imported || !own.contains(&entry.sid);
+        found.entries.retain(is_shown);
+        found.sorted()
     }
 
-    /// The folders of all builds, in no order, and why not all can be told.
+    /// The folders that a build of this name may be in, the one of this machine first.
+    pub(super) fn folders_of(&self, sid: &Sid) -> [BuildFolder; 2] {
+        [&self.builds, &self.imported].map(|builds| BuildFolder::below(builds, sid))
+    }
+
+    /// The folders of all builds of this machine, in no order, and why not all can be told.
     pub(super) fn folders(&self) -> (Vec<BuildFolder>, Option<JournalError>) {
+        self.folders_below(&self.builds)
+    }
+
+    fn folders_below(&self, builds: &Path) -> (Vec<BuildFolder>, Option<JournalError>) {
         let mut problem = None;
         let mut inside = |dir: &Path| {
             subfolders(dir).unwrap_or_else(|source| {
@@ -179,18 +203,46 @@ impl History {
             })
         };
         let repos = match &self.repo {
-            Some([org, repo]) => vec![self.builds.join(org).join(repo)],
-            None => inside(&self.builds)
-                .iter()
-                .flat_map(|org| inside(org))
-                .collect(),
+            Some([org, repo]) => vec![builds.join(org).join(repo)],
+            None => inside(builds).iter().flat_map(|org| inside(org)).collect(),
         };
-        let builds: Vec<BuildFolder> = repos
+        let folders: Vec<BuildFolder> = repos
             .iter()
             .flat_map(|repo| inside(repo))
             .map(|build| BuildFolder::at(&build))
             .collect();
-        (builds, problem)
+        (folders, problem)
+    }
+}
+
+/// What was found in folders.
+#[derive(Debug, Default)]
+struct Found {
+    entries: Vec<Entry>,
+    unreadable: Vec<JournalError>,
+}
+
+impl Found {
+    fn look(&mut self, folders: (Vec<BuildFolder>, Option<JournalError>), imported: bool) {
+        self.unreadable.extend(folders.1);
+        for folder in folders.0 {
+            match journal::peek(&folder.journal) {
+                Ok((sid, created)) => self.entries.push(Entry {
+                    sid,
+                    created,
+                    folder,
+                    imported,
+                }),
+                Err(JournalError::Missing(_)) => {}
+                Err(error) => self.unreadable.push(error),
+            }
+        }
+    }
+
+    fn sorted(mut self) -> (Vec<Entry>, Vec<JournalError>) {
+        let entries = &mut self.entries;
+        entries.sort_by_cached_key(|entry| Reverse((entry.created, entry.sid.clone())));
+        (self.entries, self.unreadable)
     }
 }
 
@@ -215,6 +267,7 @@ impl HistoryItem {
             sid,
             folder: folder.clone(),
             running: running && !build.is_over(),
+            imported: false,
             interrupted: build.interrupted,
             created: build.created.or(first),
             start: build.start_time,
@@ -260,6 +313,8 @@ fn subfolders(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let folders = entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        // No id makes such a name: something is being written there.
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
         .map(|entry| entry.path());
     Ok(folders.collect())
 }

@@ -5,24 +5,30 @@
 //! - [`History`]: the builds that were recorded, newest first, and finding the one a user
 //!   means.
 //! - [`RecordedPast`]: the builds before one.
+//! - [`Packing`], [`import`]: recordings in one file, written and taken in.
 //! - [`recover_interrupted`]: puts right what a killed program has left behind.
 //!
 //! What a journal looks like inside is the business of `journal`, of a log that of `logs`.
 
 mod blobs;
+mod drafts;
 mod find;
 mod folders;
 mod history;
 mod past;
+mod portable;
 mod recover;
 #[cfg(test)]
 mod tests;
 
-pub use blobs::{
-    BucketSettings, CredentialsError, Keys, ObjectBlobs, Profiles, SharedBlobs, remove_stale_drafts,
-};
+pub use blobs::{BucketSettings, CredentialsError, Keys, ObjectBlobs, Profiles, SharedBlobs};
+pub use drafts::{Draft, remove_stale_drafts};
 pub use find::{BuildSpec, FindError};
 pub use folders::{BuildFolder, FolderError, Home, RuntimeFolder, create_private};
 pub use history::{History, HistoryItem, Listing};
 pub use past::RecordedPast;
+pub use portable::{
+    ENDING, Fault, FileEntry, Imported, Manifest, Origin, Outcome, Packing, PortableError, Quota,
+    import, is_exported, spool_folder,
+};
 pub use recover::{Interrupted, Sweep, recover_interrupted};

@@ -17,14 +17,13 @@
 //! In a folder, a blob is written below `.incoming` and then renamed, both by the crate. Its own way
 //! would be to write `<name>#1` right beside the blob. That file would stay for good after a
 //! `kill -9`, since nothing tells whether somebody still writes it; and the crate makes files and
-//! folders as the umask says, not for this user only. So folders ([`drafts`]) and modes are made
+//! folders as the umask says, not for this user only. So folders (`drafts`) and modes are made
 //! here, and the file is flushed to the disk here before it gets its name. The crate would flush
 //! three folders besides, which makes a small blob some fifty times as slow; without that a power
 //! cut may bring back the old blob, but never half of one.
 
 mod bucket;
 mod credentials;
-mod drafts;
 mod seal;
 mod shared;
 #[cfg(test)]
@@ -49,13 +48,13 @@ use tokio_util::io::StreamReader;
 use crate::ports::{BlobError, BlobKey, BlobReader, BlobStore};
 
 use super::create_private;
-use drafts::Draft;
+use super::drafts::{self, Draft, remove_stale_drafts};
 use seal::{Sealer, Unsealed};
 use upload::Upload;
 
 pub use bucket::BucketSettings;
 pub use credentials::{CredentialsError, Keys, Profiles};
-pub use drafts::remove_stale_drafts;
+pub(super) use seal::SealedFile;
 pub use shared::SharedBlobs;
 
 /// How many bytes are taken of a body at once.

@@ -15,7 +15,7 @@
 //! Blobs of earlier versions have no seal and are read as they are. A blob that has only one half of
 //! its seal is a damaged one, which is how a file that was cut off is found.
 
-use std::io;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -95,6 +95,39 @@ impl Sealer {
         payload.extend(self.size.to_le_bytes());
         payload.extend(self.sum.finish().as_ref());
         member(&payload)
+    }
+}
+
+/// A sealed blob on its way into a file that is not there yet.
+pub(in crate::store) struct SealedFile {
+    file: std::fs::File,
+    sealer: Sealer,
+}
+
+impl SealedFile {
+    /// Begins one, for this user only.
+    pub(in crate::store) fn create(path: &std::path::Path) -> io::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(&Sealer::head())?;
+        let sealer = Sealer::new();
+        Ok(Self { file, sealer })
+    }
+
+    /// Adds content.
+    pub(in crate::store) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sealer.add(bytes);
+        self.file.write_all(bytes)
+    }
+
+    /// Ends it, and hands over the file.
+    pub(in crate::store) fn finish(mut self) -> io::Result<std::fs::File> {
+        self.file.write_all(&self.sealer.tail())?;
+        Ok(self.file)
     }
 }
 

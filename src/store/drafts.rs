@@ -1,4 +1,4 @@
-//! Folders for what is being written, one a writer.
+//! Folders for what is being written, one a writer: blobs, recordings that are brought in.
 //!
 //! ```text
 //! blobs/.incoming/<process>-<number>/     locked by its writer
@@ -18,9 +18,9 @@ use crate::store::create_private;
 /// No key has a part that begins with a dot, so none can meet it.
 pub(super) const INCOMING: &str = ".incoming";
 
-/// Removes what killed processes have left half written in a folder of blobs.
-pub fn remove_stale_drafts(blobs: &Path) {
-    let Ok(entries) = std::fs::read_dir(blobs.join(INCOMING)) else {
+/// Removes what killed processes have left half written below a folder.
+pub fn remove_stale_drafts(base: &Path) {
+    let Ok(entries) = std::fs::read_dir(base.join(INCOMING)) else {
         return;
     };
     for entry in entries.flatten() {
@@ -37,10 +37,10 @@ pub fn remove_stale_drafts(blobs: &Path) {
     }
 }
 
-/// A private folder for one blob. It is removed with all that is in it when it is dropped, so that
-/// an abandoned upload leaves nothing behind.
+/// A private folder for what one writer makes. It is removed with all that is in it when it is dropped,
+/// so that what was abandoned leaves nothing behind.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub struct Draft {
     path: PathBuf,
     /// Locked as long as this is open.
     lock: File,
@@ -48,9 +48,9 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Makes a folder below `.incoming`. Blocks.
-    pub(super) fn create(blobs: &Path) -> io::Result<Self> {
+    pub fn create(base: &Path) -> io::Result<Self> {
         static DRAFTS: AtomicU64 = AtomicU64::new(0);
-        let incoming = blobs.join(INCOMING);
+        let incoming = base.join(INCOMING);
         create_private(&incoming).map_err(io::Error::other)?;
         loop {
             let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
@@ -76,7 +76,7 @@ impl Draft {
     }
 
     /// The folder.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
