@@ -56,6 +56,19 @@ pub enum Action {
     Shell,
     Keep,
     LeaveShell,
+    Play,
+    StepBack,
+    StepForward,
+    PreviousMark,
+    NextMark,
+    SeekBack,
+    SeekForward,
+    Slower,
+    Faster,
+    SkipSilence,
+    GoTo,
+    GoHere,
+    Present,
     Help,
     Mouse,
     Redraw,
@@ -121,17 +134,19 @@ pub enum Group {
     Show,
     TakeOut,
     Act,
+    Replay,
     Program,
 }
 
 impl Group {
     /// All of them, in the order of the help.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Act,
         Self::Go,
         Self::Find,
         Self::Show,
         Self::TakeOut,
+        Self::Replay,
         Self::Move,
         Self::Program,
     ];
@@ -145,6 +160,7 @@ impl Group {
             Self::Show => "Show",
             Self::TakeOut => "Take out",
             Self::Act => "Act",
+            Self::Replay => "The past of a build",
             Self::Program => "Program",
         }
     }
@@ -261,6 +277,20 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::Shell, "shell", "shell", "a shell in the job's container", &["s"], GLOBAL, Group::Act),
     row(Action::Keep, "keep", "keep", "keep the container if the job fails, or no longer", &["K"], GLOBAL, Group::Act),
     row(Action::LeaveShell, "leave-shell", "leave", "leave the shell in a container", &["ctrl-]", "ctrl-5"], SHELL, Group::Act),
+
+    row(Action::Play, "play", "play", "play a build from its start; hold one, and go on", &["p"], GLOBAL, Group::Replay),
+    row(Action::StepBack, "step-back", "step", "one event back", &[","], GLOBAL, Group::Replay),
+    row(Action::StepForward, "step-forward", "step", "one event on", &["."], GLOBAL, Group::Replay),
+    row(Action::PreviousMark, "previous-mark", "back", "back to where a job began or ended", &["<"], GLOBAL, Group::Replay),
+    row(Action::NextMark, "next-mark", "on", "on to where a job begins or ends", &[">"], GLOBAL, Group::Replay),
+    row(Action::SeekBack, "seek-back", "10 s back", "10 seconds back", &["ctrl-left"], GLOBAL, Group::Replay),
+    row(Action::SeekForward, "seek-forward", "10 s on", "10 seconds on", &["ctrl-right"], GLOBAL, Group::Replay),
+    row(Action::Slower, "slower", "slower", "play slower, down to ×0.1", &["("], GLOBAL, Group::Replay),
+    row(Action::Faster, "faster", "faster", "play faster, up to ×1000", &[")"], GLOBAL, Group::Replay),
+    row(Action::SkipSilence, "skip-silence", "skip", "skip silences while it plays, or do not", &["Z"], GLOBAL, Group::Replay),
+    row(Action::GoTo, "go-to", "go to", "to a moment: 1:23, +10s, 50%, at 14:03, #17, a job", &["@"], GLOBAL, Group::Replay),
+    row(Action::GoHere, "go-here", "here", "to the moment of the job, line or event selected", &["H"], GLOBAL, Group::Replay),
+    row(Action::Present, "present", "present", "back to the present", &["P"], GLOBAL, Group::Replay),
 
     row(Action::Help, "help", "keys", "all keys", &["?"], ANY, Group::Program),
     row(Action::Mouse, "mouse", "mouse", "take the mouse, or leave it to the terminal", &["M"], GLOBAL, Group::Program),

@@ -9,6 +9,7 @@ use crate::domain::{
 use super::events::Events;
 use super::log_view::LogView;
 use super::msg::BuildInfo;
+use super::playback::Playback;
 use super::results::Results;
 use super::state::{BuildRow, Project, Script, what};
 
@@ -17,8 +18,10 @@ use super::state::{BuildRow, Project, Script, what};
 pub struct BuildView {
     /// What is known besides its events.
     pub info: BuildInfo,
-    /// What its events tell.
+    /// What its events tell: all of them, or those until the moment of the past that is shown.
     pub build: Build,
+    /// The past is shown.
+    pub playback: Option<Box<Playback>>,
     /// The jobs in the order of the list: dependencies first.
     pub order: Vec<JobId>,
     /// What is selected.
@@ -101,6 +104,7 @@ impl BuildView {
             watched: info.live,
             info,
             build: Build::default(),
+            playback: None,
             order: Vec::new(),
             selected: Selected::Build,
             auto: true,
@@ -128,6 +132,7 @@ impl BuildView {
             logs: None,
             again: None,
             place: Some(project.dir.clone()),
+            replay: None,
         });
         if let Script::Loaded { jobs, .. } = &project.script {
             view.build = Build::fold(&[Event::new(EventKind::ScriptStart { jobs: jobs.clone() })]);
@@ -147,14 +152,36 @@ impl BuildView {
         self.order = graph.order().into_iter().map(|(id, _)| id).collect();
     }
 
-    /// True while it goes on and we hear of it.
-    pub fn runs(&self) -> bool {
-        self.info.live && !self.build.is_over()
+    /// What all its events tell, whatever moment is shown.
+    pub fn present(&self) -> &Build {
+        self.playback
+            .as_ref()
+            .map_or(&self.build, |playback| &playback.present)
     }
 
-    /// The time until which running things run: now, or when a recording breaks off.
+    /// The moment of the past that is shown.
+    pub fn moment(&self) -> Option<Millis> {
+        self.playback.as_ref().map(|playback| playback.at())
+    }
+
+    /// True while it goes on and we hear of it.
+    pub fn runs(&self) -> bool {
+        self.info.live && !self.present().is_over()
+    }
+
+    /// True when it goes on at the moment that is shown.
+    pub fn goes_on(&self) -> bool {
+        match &self.playback {
+            Some(playback) => !self.build.is_over() && (self.runs() || !playback.at_end()),
+            None => self.runs(),
+        }
+    }
+
+    /// The time until which running things run: the moment that is shown, or when a recording breaks off.
     pub fn until(&self, now: Millis) -> Millis {
-        if self.runs() {
+        if let Some(moment) = self.moment() {
+            moment
+        } else if self.runs() {
             now
         } else {
             self.build.last_time.unwrap_or(now)
@@ -219,13 +246,20 @@ impl BuildView {
             .collect()
     }
 
+    /// Its row in the list of builds: as it is, not as it was at the moment that is shown.
     pub(super) fn row(&self, now: Millis) -> BuildRow {
-        let git = &self.build.git;
+        let build = self.present();
+        let git = &build.git;
+        let until = if self.runs() {
+            now
+        } else {
+            build.last_time.unwrap_or(now)
+        };
         BuildRow {
             sid: Some(self.info.sid.clone()),
-            status: self.build.status.clone(),
-            start: self.build.start_time.or(self.build.created),
-            duration: self.build.elapsed(self.until(now)),
+            status: build.status.clone(),
+            start: build.start_time.or(build.created),
+            duration: build.elapsed(until),
             what: what(git.branch.as_deref(), git.commit_id.as_deref()),
             live: self.runs(),
         }

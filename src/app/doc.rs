@@ -272,7 +272,7 @@ pub fn sentence(view: &BuildView, now: crate::domain::Millis) -> String {
         BuildStatus::Error => "failed",
         BuildStatus::Canceled => "was canceled",
         _ if view.canceling => "is being canceled",
-        BuildStatus::Running if view.runs() => "runs",
+        BuildStatus::Running if view.goes_on() => "runs",
         BuildStatus::Running => "broke off",
         BuildStatus::Pending | BuildStatus::Queued => "waits to begin",
         BuildStatus::Initializing => "is being prepared",
@@ -280,7 +280,7 @@ pub fn sentence(view: &BuildView, now: crate::domain::Millis) -> String {
     };
     let mut sentence = verb.to_owned();
     if let Some(took) = took {
-        let link = if build.is_over() || !view.runs() {
+        let link = if build.is_over() || !view.goes_on() {
             "after"
         } else {
             "for"
@@ -353,7 +353,7 @@ fn of_build(doc: &mut Doc, state: &State, view: &BuildView) {
         }
     }
     let blocked = view.blocked();
-    if !blocked.is_empty() && view.runs() {
+    if !blocked.is_empty() && view.goes_on() {
         doc.heading("Waits for approval");
         for id in blocked {
             doc.line(2, [(Role::Warn, id.to_string())]);

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::domain::{
-    BuildStatus, Event, EventKind, JobId, JobStatus, JobUpdate, Millis, Src, TuiEvent,
+    Build, BuildStatus, Event, EventKind, JobId, JobStatus, JobUpdate, Millis, Src, TuiEvent,
 };
 
 use crate::edn::{Map, Value};
@@ -44,6 +44,10 @@ pub struct Events {
     paused_at: usize,
     /// The event that is taken apart.
     pub open: Option<OpenEvent>,
+    /// What the events tell that were let go.
+    base: Build,
+    /// Only those before this place have come at the moment that is shown; none is let go meanwhile.
+    until: Option<usize>,
 }
 
 /// An event that is taken apart.
@@ -79,6 +83,8 @@ impl Default for Events {
             top: 0,
             paused_at: 0,
             open: None,
+            base: Build::default(),
+            until: None,
         }
     }
 }
@@ -91,9 +97,11 @@ impl Events {
         if let Some(about) = about(event) {
             self.about.entry(about).or_default().push_back(place);
         }
-        if self.all.len() > KEPT
+        while self.all.len() > KEPT
+            && self.until.is_none()
             && let Some(oldest) = self.all.pop_front()
         {
+            self.base.apply(&oldest);
             self.first += 1;
             if let Some(places) = about(&oldest).and_then(|about| self.about.get_mut(&about)) {
                 places.pop_front();
@@ -106,7 +114,35 @@ impl Events {
         self.first
     }
 
-    /// The places of what is listed; `None`: all of them.
+    /// What the events tell that were let go.
+    pub(super) fn base(&self) -> &Build {
+        &self.base
+    }
+
+    /// The event of a place.
+    pub(super) fn at(&self, place: usize) -> Option<&Event> {
+        self.all
+            .get(place.checked_sub(self.first)?)
+            .map(|event| &**event)
+    }
+
+    /// All events that are kept.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Event> {
+        self.all.iter().map(|event| &**event)
+    }
+
+    /// Lists only what comes before a place, or all.
+    pub(super) fn show_until(&mut self, place: Option<usize>) {
+        self.until = place;
+    }
+
+    /// The place after the last that is listed.
+    fn end(&self) -> usize {
+        let end = self.first + self.all.len();
+        self.until.map_or(end, |until| until.min(end))
+    }
+
+    /// The places of what is listed, and perhaps more behind; `None`: all of them.
     fn places(&self, of: &Selected) -> Option<Cow<'_, VecDeque<usize>>> {
         if *of == Selected::Build {
             return None;
@@ -119,9 +155,10 @@ impl Events {
 
     /// How many events there are of what is selected.
     pub fn len(&self, of: &Selected) -> usize {
+        let end = self.end();
         match self.places(of) {
-            None => self.all.len(),
-            Some(places) => places.len(),
+            None => end.saturating_sub(self.first),
+            Some(places) => places.partition_point(|place| *place < end),
         }
     }
 
@@ -132,8 +169,8 @@ impl Events {
 
     fn place(&self, of: &Selected, row: usize) -> Option<usize> {
         match self.places(of) {
-            None => (row < self.all.len()).then_some(self.first + row),
-            Some(places) => places.get(row).copied(),
+            None => (row < self.len(of)).then_some(self.first + row),
+            Some(places) => places.get(row).copied().filter(|place| *place < self.end()),
         }
     }
 
@@ -185,7 +222,7 @@ impl Events {
         if self.follow {
             self.settle(of, height);
             self.follow = false;
-            self.paused_at = self.first + self.all.len();
+            self.paused_at = self.end();
         }
     }
 

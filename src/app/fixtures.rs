@@ -125,6 +125,7 @@ impl Stage {
             logs: Some("/home/ada/.local/share/monkeyci-tui/builds/calc/42".into()),
             again: Some("monkeyci-tui build -d ~/src/calc --executor host".to_owned()),
             place: Some("~/src/calc".to_owned()),
+            replay: None,
         })));
         if let Some(view) = self.state.builds.get_mut(&sid()) {
             view.build.git = git();
@@ -143,7 +144,7 @@ impl Stage {
             .state
             .builds
             .get(&sid())
-            .map_or(0, |view| view.build.last_seq);
+            .map_or(0, |view| view.present().last_seq);
         let item = SourceItem::Events(vec![Arc::new(event)]);
         self.send(Msg::Source(sid(), item));
     }
@@ -323,6 +324,10 @@ impl Stage {
 
     fn rows(&self, request: &LogRequest) -> LogRows {
         let lines = self.lines(&request.log);
+        let after = |ms: Millis| request.until.is_some_and(|until| ms > until);
+        let then = lines.partition_point(|line| !after(line.ms));
+        let next = lines.get(then).map(|line| line.ms);
+        let lines = &lines[..then];
         let first = match request.place {
             LogPlace::End => lines.len().saturating_sub(request.count),
             LogPlace::Line(line) => line.min(lines.len()),
@@ -353,6 +358,7 @@ impl Stage {
                     ms: Some(line.ms),
                 })
                 .collect(),
+            next,
         }
     }
 }

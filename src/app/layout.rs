@@ -17,6 +17,9 @@ pub const SMALLEST: (u16, u16) = (60, 15);
 /// From this width on, lists and log stand side by side.
 pub const TWO_COLUMNS: u16 = 80;
 
+/// Columns of the scrubber's text: what it does, how fast, which moment of how long.
+pub const SCRUBBER_TEXT: u16 = 32;
+
 /// A part of the screen with focus and keys of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pane {
@@ -39,6 +42,8 @@ pub struct Wants {
     pub jobs: usize,
     /// Rows that the list of builds could use.
     pub builds: usize,
+    /// The past of a build is shown: a row says which moment.
+    pub scrubber: bool,
 }
 
 /// Where everything is. A pane's first row is its title.
@@ -54,6 +59,8 @@ pub struct Areas {
     pub rule: Option<Rect>,
     /// Log or artifacts.
     pub main: Option<Rect>,
+    /// Above the last row: which moment of the past is shown.
+    pub scrubber: Option<Rect>,
     /// The last row.
     pub footer: Rect,
     /// There is no room for panes.
@@ -74,10 +81,14 @@ impl Areas {
         let header_rows = if height >= 20 { 3 } else { 1 };
         let header = Rect::new(0, 0, width, header_rows);
         let footer = Rect::new(0, height - 1, width, 1);
-        let body = Rect::new(0, header_rows, width, height - header_rows - 1);
+        let below = 1 + u16::from(wants.scrubber);
+        let body = Rect::new(0, header_rows, width, height - header_rows - below);
         let mut areas = Self {
             header,
             footer,
+            scrubber: wants
+                .scrubber
+                .then(|| Rect::new(0, height - below, width, 1)),
             ..Self::default()
         };
         if wants.full {
@@ -145,6 +156,16 @@ impl Areas {
     }
 }
 
+/// Returns the part of the scrubber that stands for the time of the build.
+pub fn track(scrubber: Rect) -> Rect {
+    let left = SCRUBBER_TEXT.min(scrubber.width);
+    Rect {
+        x: scrubber.x + left,
+        width: (scrubber.width - left).saturating_sub(1),
+        ..scrubber
+    }
+}
+
 /// Returns what is left of a pane below its title.
 pub fn content(pane: Rect) -> Rect {
     let title = pane.height.min(1);
@@ -176,6 +197,7 @@ mod tests {
                                 full,
                                 jobs,
                                 builds,
+                                scrubber: jobs == 3 && builds == 0 || width % 2 == 0,
                             },
                         );
                         check(&areas, (width, height), focus);
@@ -186,7 +208,13 @@ mod tests {
     }
 
     fn check(areas: &Areas, (width, height): (u16, u16), focus: Pane) {
-        let parts = [areas.jobs, areas.builds, areas.rule, areas.main];
+        let parts = [
+            areas.jobs,
+            areas.builds,
+            areas.rule,
+            areas.main,
+            areas.scrubber,
+        ];
         let parts: Vec<Rect> = [Some(areas.header), Some(areas.footer)]
             .into_iter()
             .chain(parts)

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::domain::{LogId, Sid};
+use crate::domain::{LogId, Millis, Sid};
 use crate::logs::Section;
 
 use super::log_text;
@@ -59,6 +59,11 @@ pub struct LogView {
     asked: Option<u64>,
     /// It has grown since it was last read.
     stale: bool,
+    /// Only what was written until this moment is shown.
+    until: Option<Millis>,
+    /// The moment that was asked for last, and when the log goes on after it.
+    read_until: Option<Millis>,
+    next: Option<Millis>,
 }
 
 /// The lines in memory.
@@ -88,6 +93,9 @@ impl Default for LogView {
             window: Window::default(),
             asked: None,
             stale: true,
+            until: None,
+            read_until: None,
+            next: None,
         }
     }
 }
@@ -127,6 +135,27 @@ impl LogView {
         self.stale = true;
     }
 
+    /// Shows only what was written until a moment, or all of it.
+    pub fn show_until(&mut self, until: Option<Millis>) {
+        if self.until != until {
+            self.until = until;
+            self.stale |= self.asked.is_none() && !self.is_read_until(until);
+        }
+    }
+
+    /// When the log goes on after the moment that is shown, as far as is known.
+    pub fn next(&self) -> Option<Millis> {
+        self.next.filter(|_| self.up_to_date())
+    }
+
+    /// True when what was read last is the log at this moment too.
+    fn is_read_until(&self, until: Option<Millis>) -> bool {
+        match (self.read_until, until) {
+            (Some(read), Some(until)) => read <= until && self.next.is_none_or(|next| until < next),
+            (read, until) => read == until,
+        }
+    }
+
     /// Forgets the lines, keeps the position: another log is looked at.
     pub fn leave(&mut self) {
         self.window = Window::default();
@@ -153,6 +182,9 @@ impl LogView {
         self.sections = rows.sections;
         self.window.first = rows.first;
         self.window.lines = rows.lines;
+        self.next = rows.next;
+        // Time has gone on meanwhile.
+        self.stale |= !self.is_read_until(self.until);
         self.refresh(owner, geometry);
         true
     }
@@ -208,6 +240,7 @@ impl LogView {
         *generation += 1;
         self.asked = Some(*generation);
         self.stale = false;
+        self.read_until = self.until;
         self.window.columns = columns;
         Some(LogRequest {
             generation: *generation,
@@ -216,6 +249,7 @@ impl LogView {
             place,
             count,
             columns,
+            until: self.until,
         })
     }
 

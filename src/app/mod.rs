@@ -27,9 +27,13 @@ pub mod keys;
 pub mod layout;
 pub mod log_text;
 pub mod log_view;
+mod moment;
 pub mod msg;
 pub mod outline;
 pub mod page;
+pub mod playback;
+#[cfg(test)]
+mod playback_tests;
 pub mod results;
 #[cfg(test)]
 mod results_tests;

@@ -14,6 +14,7 @@ use crate::ports::{Control, Offers, SourceItem};
 use super::action::Action;
 use super::doc::DocLine;
 use super::keys::Key;
+use super::playback::Replay;
 use super::shell::ShellScreen;
 use super::state::Project;
 use super::trigger::Trigger;
@@ -168,6 +169,8 @@ pub struct BuildInfo {
     pub again: Option<String>,
     /// Where it runs, for people: a folder, a host.
     pub place: Option<String>,
+    /// It is to be played.
+    pub replay: Option<Replay>,
 }
 
 /// The build that is wanted.
@@ -207,6 +210,8 @@ pub struct LogRequest {
     pub count: usize,
     /// How many columns of each, from its beginning.
     pub columns: usize,
+    /// The log as it was at this moment; `None`: all of it.
+    pub until: Option<Millis>,
 }
 
 /// Which lines of a log.
@@ -233,6 +238,8 @@ pub struct LogRows {
     pub first: usize,
     /// The lines.
     pub lines: Vec<LogLine>,
+    /// When the log went on after the moment that was asked for.
+    pub next: Option<Millis>,
 }
 
 /// One line of a log.
@@ -263,6 +270,8 @@ pub struct FindRequest {
     pub backwards: bool,
     /// Count all the matches of the log too.
     pub count: bool,
+    /// In the log as it was at this moment; `None`: in all of it.
+    pub until: Option<Millis>,
 }
 
 /// What to look for.

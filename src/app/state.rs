@@ -207,6 +207,8 @@ pub enum Dialog {
     /// What a server is to build, in the repository of this build or in the one that is listed; and which of
     /// the lines before is shown, counted from the newest.
     Trigger(Input, Option<Sid>, Option<usize>),
+    /// Which moment to go to.
+    GoTo(Input),
 }
 
 /// What is to be saved.
@@ -390,6 +392,7 @@ impl State {
                     None => self.focus,
                 },
                 full: self.full || self.shell.is_some(),
+                scrubber: self.view().playback.is_some(),
                 jobs: self.view().rows(),
                 builds: self.build_count() + 1,
             },
@@ -475,7 +478,9 @@ impl State {
         match &self.dialog {
             Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(..)) => Context::Question,
             Some(Dialog::Help(_)) => Context::Help,
-            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..)) => Context::Typing,
+            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..) | Dialog::GoTo(_)) => {
+                Context::Typing
+            }
             None if self.shell.is_some() => Context::Shell,
             None => self.pane_context(),
         }
@@ -506,13 +511,23 @@ impl State {
         running
     }
 
-    /// True while the time alone changes the screen, so that the loop has to tell it.
-    pub fn needs_time(&self) -> bool {
+    /// True while the time alone changes the screen.
+    pub(super) fn needs_time(&self) -> bool {
         self.starting
             || self
                 .builds
                 .values()
                 .any(|view| view.runs() || view.lost.is_some())
+    }
+
+    /// In how many milliseconds from `now` the time alone changes the screen, so that the loop has to tell
+    /// it: when the clock's seconds turn over, or as a recording plays.
+    pub fn wakes_in(&self, now: Millis) -> Option<Millis> {
+        let next = self.log().and_then(LogView::next);
+        let playback = self.view().playback.as_ref();
+        let plays = playback.and_then(|playback| playback.due_in(now, next));
+        let second = self.needs_time().then(|| 1000 - now.rem_euclid(1000));
+        plays.into_iter().chain(second).min()
     }
 
     /// The rows of the list of builds: the script, then the builds, newest first.

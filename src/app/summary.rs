@@ -17,7 +17,7 @@ pub fn summary(state: &State) -> String {
     let mut views: Vec<&BuildView> = state.builds.values().filter(|view| view.watched).collect();
     views.sort_by_key(|view| {
         (
-            view.build.start_time.or(view.build.created),
+            view.present().start_time.or(view.present().created),
             view.info.sid.clone(),
         )
     });

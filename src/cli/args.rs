@@ -53,6 +53,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Watch a build that runs in another terminal.
     Attach(AttachArgs),
+    /// Play a build that is over, as it was at any moment (`help replay`).
+    Replay(ReplayArgs),
     /// List the builds that are kept here, or those of a server.
     List(ListArgs),
     /// Show one build: its jobs, how they ended, what they left behind.
@@ -396,6 +398,39 @@ pub struct AttachArgs {
     pub server: Option<String>,
 
     /// Print plain text instead of drawing.
+    #[arg(long)]
+    pub plain: bool,
+
+    /// Print the journal, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("shown").args(["plain", "json"])))]
+pub struct ReplayArgs {
+    /// A build id, a unique prefix of one, `last`, `last-failed`, or a recording's path.
+    #[arg(default_value = "last", value_name = "BUILD")]
+    pub build: String,
+
+    /// How fast it plays, from 0.1 to 1000; 1 is as it was.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub speed: String,
+
+    /// Begin there: a job, a time since the start (1:23), a part (50%), an event (#17), `failure`.
+    #[arg(long, value_name = "MOMENT")]
+    pub from: Option<String>,
+
+    /// Do not play yet.
+    #[arg(long)]
+    pub paused: bool,
+
+    /// Pass over the time in which nothing happens.
+    #[arg(long)]
+    pub skip_silence: bool,
+
+    /// Print all of it as plain text instead of drawing.
     #[arg(long)]
     pub plain: bool,
 

@@ -17,6 +17,7 @@ mod ids;
 mod job;
 mod pull;
 mod resources;
+mod snapshots;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -31,4 +32,5 @@ pub use ids::{JobId, LogId, Millis, Seq, Sid, SidError, file_name, stable_hash};
 pub use job::{BlobRef, Job, JobKind};
 pub use pull::PullProgress;
 pub use resources::Resources;
+pub use snapshots::Snapshots;
 pub use status::{BuildStatus, JobStatus};

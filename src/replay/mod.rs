@@ -1,8 +1,8 @@
 //! A recording as a source of events.
 //!
-//! For now it tells all it has at once and is over; the clock of its own (design.md) comes
-//! later. Finding a recording is the business of `store`, reading its file that of
-//! `journal`, and logs are read by whoever shows them.
+//! It tells all it has at once and is over. Playing it, and going to a moment of it, is the
+//! business of `app::playback`, which does so with any build. Finding a recording is the business
+//! of `store`, reading its file that of `journal`, and logs are read by whoever shows them.
 
 use std::path::{Path, PathBuf};
 

@@ -65,13 +65,15 @@ pub async fn run<S: Screen>(
             screen.draw(|frame| ui.render(&state, frame))?;
             may_draw = Instant::now() + FRAME;
         }
+        let wakes_in = state.wakes_in(clock.now());
+        let wakes_in = wakes_in.map(|ms| Duration::from_millis(ms.unsigned_abs()));
         // Wait. Keys come first, so that a flood of events does not keep them waiting.
         let woken = tokio::select! {
             biased;
             event = input.next() => Woken::Input(event),
             msg = msgs.recv(), if msgs_open => Woken::Msg(msg),
             () = sleep_until(may_draw), if state.dirty => Woken::Time,
-            () = sleep(to_next_second(clock.now())), if state.needs_time() => Woken::Time,
+            () = sleep(wakes_in.unwrap_or_default()), if wakes_in.is_some() => Woken::Time,
         };
         // Take what there is, until there is nothing or a frame's worth.
         waiting.push(Msg::Tick(clock.now()));
@@ -193,9 +195,4 @@ fn carry_out<S: Screen>(
     let (width, height) = screen.size()?;
     msgs.push(Msg::Resize(width, height));
     Ok(())
-}
-
-/// Returns the time until the clock's seconds turn over: when what is shown in seconds changes.
-fn to_next_second(now: i64) -> Duration {
-    Duration::from_millis(1000 - now.rem_euclid(1000).unsigned_abs())
 }

@@ -46,7 +46,8 @@ impl Ui {
                 self.question(state, "build", &lines, ("yes, run them here", "no"), buffer);
             }
             Some(Dialog::Help(top)) => self.help(state, *top, buffer),
-            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..)) | None => {}
+            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..) | Dialog::GoTo(_))
+            | None => {}
         }
     }
 

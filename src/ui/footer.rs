@@ -42,6 +42,11 @@ impl Ui {
                 self.prompt(hint, &format!("build {repo}: "), input, area, buffer);
                 return;
             }
+            Some(Dialog::GoTo(input)) => {
+                let hint = "1:23  +10s  -1m  50%  at 14:03  #17  failure  or a job";
+                self.prompt(hint, "go to ", input, area, buffer);
+                return;
+            }
             _ => {}
         }
         let view = state.view();
@@ -131,6 +136,18 @@ fn matter_now(state: &State) -> Vec<Action> {
     }
     if state.context() == Context::Shell {
         return vec![Action::LeaveShell];
+    }
+    if view.playback.is_some() {
+        return vec![
+            Action::Play,
+            Action::StepForward,
+            Action::NextMark,
+            Action::Faster,
+            Action::GoTo,
+            Action::GoHere,
+            Action::Present,
+            Action::NextPane,
+        ];
     }
     if view.runs() && view.info.offers.unblock && !view.blocked().is_empty() {
         actions.push(Action::Unblock);
@@ -234,6 +251,11 @@ fn matter_now(state: &State) -> Vec<Action> {
     actions
 }
 
+fn plays(state: &State) -> bool {
+    let playback = state.view().playback.as_ref();
+    playback.is_some_and(|playback| playback.plays())
+}
+
 /// Whether the selected job is in a container now.
 fn in_container(state: &State) -> bool {
     let executor = state.view().build.executor.as_ref();
@@ -246,6 +268,7 @@ fn in_container(state: &State) -> bool {
 fn short(state: &State, action: Action) -> &'static str {
     match action {
         Action::Bottom => "follow",
+        Action::Play if plays(state) => "hold",
         Action::Enter if state.focus == Pane::Jobs => "read",
         Action::StartBuild if state.project.script == crate::app::Script::Missing => "demo",
         action => action.info().short,

@@ -38,6 +38,18 @@ pub struct Glyphs {
     pub arrow: &'static str,
     pub corners: [&'static str; 4],
     pub cursor: &'static str,
+    /// So many times as fast.
+    pub times: &'static str,
+    /// A recording plays.
+    pub play: &'static str,
+    /// It stands still.
+    pub held: &'static str,
+    /// The moment that is shown.
+    pub knob: &'static str,
+    /// A job begins at a time.
+    pub begins: &'static str,
+    /// A job ends.
+    pub ends: &'static str,
 }
 
 const UNICODE: Glyphs = Glyphs {
@@ -69,6 +81,12 @@ const UNICODE: Glyphs = Glyphs {
     arrow: "→",
     corners: ["╭", "╮", "╰", "╯"],
     cursor: "▏",
+    times: "×",
+    play: "▶",
+    held: "‖",
+    knob: "●",
+    begins: "├",
+    ends: "┤",
 };
 
 const ASCII: Glyphs = Glyphs {
@@ -100,6 +118,12 @@ const ASCII: Glyphs = Glyphs {
     arrow: ">",
     corners: ["+", "+", "+", "+"],
     cursor: "_",
+    times: "x",
+    play: ">",
+    held: "=",
+    knob: "o",
+    begins: "[",
+    ends: "]",
 };
 
 impl Glyphs {

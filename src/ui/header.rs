@@ -110,7 +110,7 @@ impl Ui {
             },
             _ if view.lost.is_some() => return (" CONNECTION LOST ".to_owned(), self.styles.warn),
             _ if view.canceling => "stopping".to_owned(),
-            _ if !view.runs() => return (" BROKEN OFF ".to_owned(), self.styles.warn),
+            _ if !view.goes_on() => return (" BROKEN OFF ".to_owned(), self.styles.warn),
             status => {
                 let active = build.jobs().iter().any(|job| job.status.is_active());
                 if !active && !view.blocked().is_empty() {

@@ -28,7 +28,7 @@ impl Ui {
     pub(super) fn jobs(&self, state: &State, area: Rect, buffer: &mut Buffer) {
         let focused = state.focus == Pane::Jobs;
         let view = state.view();
-        let auto = if view.auto && view.runs() {
+        let auto = if view.auto && view.goes_on() {
             vec![vec![("auto".to_owned(), self.styles.dim)]]
         } else {
             Vec::new()

@@ -17,6 +17,7 @@ mod log;
 mod pane;
 mod results;
 mod row;
+mod scrubber;
 mod shell;
 mod styles;
 pub mod svg;
@@ -91,6 +92,9 @@ impl Ui {
                 MainView::Doc => self.doc(state, main, buffer),
             }
         }
+        if let Some(scrubber) = areas.scrubber {
+            self.scrubber(state, scrubber, buffer);
+        }
         self.footer(state, areas.footer, buffer);
         self.dialog(state, buffer);
     }
@@ -100,7 +104,8 @@ impl Ui {
         if self.reduced_motion {
             return 0;
         }
-        let seconds = (state.now - since.unwrap_or_default()).max(0) / 1000;
+        let now = state.view().moment().unwrap_or(state.now);
+        let seconds = now.saturating_sub(since.unwrap_or_default()).max(0) / 1000;
         usize::try_from(seconds).unwrap_or_default()
     }
 

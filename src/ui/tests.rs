@@ -105,6 +105,38 @@ fn a_job_whose_image_is_on_its_way_says_how_far_it_is() {
 }
 
 #[test]
+fn a_moment_of_the_past() {
+    let replayed = |size| {
+        let mut stage = fixtures::failed(size);
+        stage.press("@");
+        stage.send(Msg::Edit(Edit::Insert("60%".to_owned())));
+        stage.send(Msg::Edit(Edit::Submit));
+        stage.press(") Z p");
+        stage.state.notice = None;
+        stage
+    };
+    for (size, name) in [
+        ((60, 15), "past_60x15"),
+        ((80, 24), "past_80x24"),
+        ((120, 40), "past_120x40"),
+        ((200, 60), "past_200x60"),
+    ] {
+        insta::assert_snapshot!(name, shown(&replayed(size)));
+    }
+    let ascii = Look {
+        glyphs: GlyphSet::Ascii,
+        colors: ColorDepth::None,
+        ..Look::default()
+    };
+    let held = {
+        let mut stage = replayed((80, 24));
+        stage.press("p @");
+        stage
+    };
+    insta::assert_snapshot!("past_ascii_80x24", as_text(&drawn(&held, ascii)));
+}
+
+#[test]
 fn what_a_running_job_uses_is_in_its_title_and_all_of_it_in_its_details() {
     for (size, name) in [
         ((80, 24), "measured_80x24"),

@@ -143,11 +143,13 @@ impl<F: Fn(Msg)> Desk<F> {
         }
         let reader = self.readers.get_mut(path).ok_or(io::ErrorKind::NotFound)?;
         reader.refresh()?;
+        reader.show_until(None)?;
         Ok(reader)
     }
 
     fn rows(&mut self, request: &LogRequest, dir: &Path) -> io::Result<LogRows> {
         let reader = self.reader(&file_of(dir, &request.log))?;
+        let next = reader.show_until(request.until)?;
         let total = reader.line_count();
         let first = match request.place {
             LogPlace::End => total.saturating_sub(request.count),
@@ -171,6 +173,7 @@ impl<F: Fn(Msg)> Desk<F> {
             sections: reader.sections(),
             first,
             lines,
+            next,
         })
     }
 
@@ -215,7 +218,8 @@ impl<F: Fn(Msg)> Desk<F> {
             (self.answer)(Msg::Found(generation, None));
             return false;
         };
-        let step = hunt.step(reader);
+        let shown = reader.show_until(hunt.request.until);
+        let step = shown.and_then(|_| hunt.step(reader));
         match step {
             Ok(messages) => {
                 let more = hunt.next.is_some() || hunt.count.is_some();

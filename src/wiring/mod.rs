@@ -56,11 +56,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::api_client::WatchSource;
-use crate::cli::{Args, AttachArgs, Command, Output, clean};
+use crate::app::playback::Replay;
+use crate::cli::{Args, AttachArgs, Command, Output, ReplayArgs, clean};
+use crate::domain::Sid;
 use crate::executors::scratch_name;
 use crate::ports::{BlobKey, Clock, SystemClock};
 use crate::script;
-use crate::store::{Home, Sweep, recover_interrupted, remove_stale_drafts};
+use crate::store::{BuildFolder, Home, Sweep, recover_interrupted, remove_stale_drafts};
 
 pub use error::{Exit, UserError};
 
@@ -140,6 +142,10 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
         Some(Command::Attach(attach)) => {
             let home = home()?;
             wait(self::attach(home, attach, look))
+        }
+        Some(Command::Replay(args)) => {
+            let home = recovered(home()?);
+            wait(replay(home, args, look))
         }
         Some(Command::List(list)) => {
             let home = home()?;
@@ -297,13 +303,39 @@ async fn attach(home: Home, args: AttachArgs, look: Look) -> Result<Exit, UserEr
                 return Err(none_runs);
             };
             if draws {
-                return screen::watch(home, sid, look).await;
+                return screen::recorded(home, (sid, folder), None, look).await;
             }
-            let recording = crate::replay::Recording::open(&folder.journal, &folder.logs)
-                .map_err(|error| UserError::of(&error))?;
-            report::watch(Box::new(recording), look.printing(args.json)).await
+            print_recording(sid, folder, look.printing(args.json)).await
         }
     }
+}
+
+/// `replay`: a build that is over, as it was at any moment.
+async fn replay(home: Home, args: ReplayArgs, look: Look) -> Result<Exit, UserError> {
+    let speed = args
+        .speed
+        .parse()
+        .map_err(|error| UserError::new(format!("--speed {}: {error}", clean(&args.speed))))?;
+    let (sid, folder) = history::find(&home, &args.build)?;
+    if args.plain || args.json || !std::io::stdout().is_terminal() {
+        return print_recording(sid, folder, look.printing(args.json)).await;
+    }
+    let replay = Replay {
+        speed,
+        from: args.from,
+        playing: !args.paused,
+        skip: args.skip_silence,
+    };
+    screen::recorded(home, (sid, folder), Some(replay), look).await
+}
+
+async fn print_recording(
+    sid: Sid,
+    folder: BuildFolder,
+    printing: Printing,
+) -> Result<Exit, UserError> {
+    let (source, _) = opener::open_recording(sid, folder)?;
+    report::watch(source, printing).await
 }
 
 /// A build on a server, or the builds of a repository there.

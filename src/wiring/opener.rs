@@ -16,7 +16,7 @@ use crate::engine::{BuildSummary, EngineHandle, LocalSource};
 use crate::ports::{BuildSource, Control, Offers};
 use crate::remote::follow::Interest;
 use crate::replay::Recording;
-use crate::store::{BuildSpec, History, Home};
+use crate::store::{BuildFolder, BuildSpec, History, Home};
 
 use super::again;
 use super::error::UserError;
@@ -68,6 +68,7 @@ impl Opener {
             logs: Some(running.folder.dir.clone()),
             again: Some(again::command_line(&request)),
             place: Some(again::shown_dir(&request.dir)),
+            replay: None,
         };
         self.open(
             Box::new(source),
@@ -95,6 +96,7 @@ impl Opener {
             logs: Some(home.build(&here).dir),
             again: Some(format!("monkeyci-tui retry {here}")),
             place: Some(format!("server {}", remote.server)),
+            replay: None,
             sid: here,
         };
         self.open(Box::new(source), info, None, None, None, Some(interest));
@@ -186,6 +188,7 @@ pub(super) fn open_recorded(
             logs: Some(home.build(&sid).dir),
             again: None,
             place: Some("another terminal".to_owned()),
+            replay: None,
             sid,
         };
         return Ok((Box::new(source), info));
@@ -194,6 +197,14 @@ pub(super) fn open_recorded(
     let (sid, folder) = History::new(home)
         .find(&spec)
         .map_err(|error| UserError::of(&error))?;
+    open_recording(sid, folder)
+}
+
+/// The source of a build that is over, wherever it is kept.
+pub(super) fn open_recording(
+    sid: Sid,
+    folder: BuildFolder,
+) -> Result<(Box<dyn BuildSource>, BuildInfo), UserError> {
     let recording =
         Recording::open(&folder.journal, &folder.logs).map_err(|error| UserError::of(&error))?;
     let offers = Offers {
@@ -208,6 +219,7 @@ pub(super) fn open_recorded(
         logs: Some(folder.dir),
         again: None,
         place: Some("recorded".to_owned()),
+        replay: None,
     };
     Ok((Box::new(recording), info))
 }

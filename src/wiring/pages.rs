@@ -26,6 +26,7 @@ const PAGES: &[(&str, &str)] = &[
     ("library", include_str!("../../assets/docs/library.md")),
     ("protocol", include_str!("../../assets/docs/protocol.md")),
     ("remote", include_str!("../../assets/docs/remote.md")),
+    ("replay", include_str!("../../assets/docs/replay.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
     ("security", include_str!("../../assets/docs/security.md")),
     ("serve", include_str!("../../assets/docs/serve.md")),

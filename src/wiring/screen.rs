@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::app::playback::Replay;
 use crate::app::{self, Bindings, Effect, Msg, Notice, Project, QuitManner, Script, Setup, State};
 use crate::config;
 use crate::domain::{Event, GitInfo, JobId, Sid};
 use crate::engine::StopReason;
 use crate::ports::{Clock, SourceItem, SystemClock};
-use crate::store::Home;
+use crate::store::{BuildFolder, Home};
 use crate::tui::{self, Screen, Tty};
 use crate::ui::Ui;
 
@@ -21,7 +22,7 @@ use super::again;
 use super::desk::Desk;
 use super::error::{Exit, UserError};
 use super::local::{self, BuildRequest};
-use super::opener::start_and_open;
+use super::opener::{open_recording, start_and_open};
 use super::remote::{Connections, Meant, RemoteRepo};
 
 /// What is opened first.
@@ -32,6 +33,8 @@ enum First {
     Start(Box<BuildRequest>),
     /// A build that runs elsewhere, or is over.
     Watch(Sid),
+    /// A recording, wherever it is kept, and how it is to be played.
+    Play(Sid, BuildFolder, Option<Replay>),
 }
 
 /// The bare program: this project.
@@ -62,6 +65,17 @@ pub(super) async fn build(
 pub(super) async fn watch(home: Home, sid: Sid, look: Look) -> Result<Exit, UserError> {
     let template = BuildRequest::here();
     show(home, template, First::Watch(sid), look).await
+}
+
+/// A build that is over: `replay`, and `attach` to one by its path.
+pub(super) async fn recorded(
+    home: Home,
+    (sid, folder): (Sid, BuildFolder),
+    replay: Option<Replay>,
+    look: Look,
+) -> Result<Exit, UserError> {
+    let template = BuildRequest::here();
+    show(home, template, First::Play(sid, folder, replay), look).await
 }
 
 /// `attach` to a server: a build there, among those of its repository.
@@ -155,9 +169,18 @@ async fn show_with(
     let input = tui::terminal_input()
         .map_err(|error| UserError::new(format!("signals cannot be received: {error}")))?;
     let ui = Ui::new(look.on_screen());
-    let ended = tui::run(state, &ui, &mut tty, input, msgs, &SystemClock, |effect| {
-        desk.perform(effect);
-    })
+    // The state of the interface is large.
+    let ended = Box::pin(tui::run(
+        state,
+        &ui,
+        &mut tty,
+        input,
+        msgs,
+        &SystemClock,
+        |effect| {
+            desk.perform(effect);
+        },
+    ))
     .await;
     // Before anything is printed, and also when the loop failed.
     tty.give_back();
@@ -236,6 +259,21 @@ fn begin(
     match first {
         First::Nothing => {}
         First::Watch(sid) => desk.perform(Effect::OpenBuild(sid)),
+        First::Play(sid, folder, replay) => {
+            let opener = desk.opener();
+            let failed = Arc::clone(failed);
+            // Reads a journal: off the loop.
+            runtime.spawn_blocking(move || match open_recording(sid, folder) {
+                Ok((source, mut info)) => {
+                    info.replay = replay;
+                    opener.open(source, info, None, None, None, None);
+                }
+                Err(error) => {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    opener.tell(Msg::Terminate);
+                }
+            });
+        }
         First::Start(request) => {
             let opener = desk.opener();
             let failed = Arc::clone(failed);

@@ -64,10 +64,7 @@ fn pictures(recording: &Recording) -> Vec<(&'static str, String)> {
             still(&|show| {
                 show.play_until(all);
                 show.stage.press("/");
-                for letter in "assertion".chars() {
-                    show.stage.send(Msg::Edit(Edit::Insert(letter.to_string())));
-                }
-                show.stage.send(Msg::Edit(Edit::Submit));
+                show.types("assertion");
                 show.stage.press("n n");
             }),
         ),
@@ -98,6 +95,15 @@ fn pictures(recording: &Recording) -> Vec<(&'static str, String)> {
             still(&|show| {
                 show.play_until(all);
                 show.stage.press("?");
+            }),
+        ),
+        (
+            "replay.svg",
+            still(&|show| {
+                show.play_until(all);
+                show.stage.press("@");
+                show.types("44%");
+                show.stage.press("p )");
             }),
         ),
         ("project.svg", still(&|_| {})),
@@ -291,6 +297,14 @@ impl<'a> Show<'a> {
         }
     }
 
+    /// Types a line, and ends it.
+    fn types(&mut self, text: &str) {
+        for letter in text.chars() {
+            self.stage.send(Msg::Edit(Edit::Insert(letter.to_string())));
+        }
+        self.stage.send(Msg::Edit(Edit::Submit));
+    }
+
     /// Tells the build up to a moment.
     fn play_until(&mut self, at: Millis) {
         let sid = self.recording.sid.clone();
@@ -308,6 +322,7 @@ impl<'a> Show<'a> {
                 logs: None,
                 again: None,
                 place: Some("~/src/reflow".to_owned()),
+                replay: None,
             })));
         }
         let events = &self.recording.events;

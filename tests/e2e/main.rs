@@ -25,6 +25,7 @@ mod real_library;
 mod remote;
 mod remote_tls;
 mod remote_tty;
+mod replay;
 mod screen;
 mod scripts;
 mod serve;

@@ -7,6 +7,7 @@ use crate::app::build_view::Selected;
 use crate::app::doc::DocLine;
 use crate::app::layout::Pane;
 use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
+use crate::app::playback::Speed;
 use crate::app::results::{self, ResultRow};
 use crate::app::state::{Dialog, Input, MainView, Saving, Script, State, Tab, Times};
 use crate::app::trigger::Trigger;
@@ -16,12 +17,19 @@ use crate::ports::Control;
 use crate::wire;
 
 use super::moves::{self, By};
-use super::{find, refuse, say, shell, source, with_log};
+use super::{find, playback, refuse, say, shell, source, with_log};
 
 /// Does what a user wants.
 pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     if refused_by_dialog(state, action) {
         return;
+    }
+    let of_now = matches!(action, Action::Unblock | Action::Shell | Action::Keep);
+    if of_now && state.view().playback.is_some() {
+        return refuse(
+            state,
+            "this is the past of the build: P goes back to the present",
+        );
     }
     match action {
         Action::Up => moves::vertically(state, By::Rows(-1)),
@@ -117,7 +125,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
             start(state, origin, jobs, effects);
         }
         Action::RerunFailed => {
-            let failed = state.view().build.failed_jobs();
+            let failed = state.view().present().failed_jobs();
             let jobs: Vec<JobId> = failed.iter().map(|job| job.id().clone()).collect();
             if jobs.is_empty() {
                 refuse(state, "nothing has failed");
@@ -143,6 +151,19 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
         Action::Shell => shell::open(state, effects),
         Action::Keep => shell::keep(state, effects),
         Action::LeaveShell => shell::leave(state, effects),
+        Action::Play => playback::play(state),
+        Action::StepBack => playback::step(state, true),
+        Action::StepForward => playback::step(state, false),
+        Action::PreviousMark => playback::mark(state, true),
+        Action::NextMark => playback::mark(state, false),
+        Action::SeekBack => playback::seek(state, true),
+        Action::SeekForward => playback::seek(state, false),
+        Action::Slower => playback::speed(state, Speed::slower),
+        Action::Faster => playback::speed(state, Speed::faster),
+        Action::SkipSilence => playback::skip(state),
+        Action::GoTo => playback::ask(state),
+        Action::GoHere => playback::here(state),
+        Action::Present => playback::present(state),
         Action::Help => {
             state.dialog = match state.dialog {
                 Some(Dialog::Help(_)) => None,
@@ -193,7 +214,9 @@ fn refused_by_dialog(state: &State, action: Action) -> bool {
             let closes = matches!(action, Action::Help | Action::Back | Action::Quit);
             !always && !moves && !closes
         }
-        Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..)) => !always,
+        Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..) | Dialog::GoTo(_)) => {
+            !always
+        }
     }
 }
 

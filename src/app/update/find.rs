@@ -262,7 +262,7 @@ fn ask(
     let Some(log) = view.selected.log() else {
         return;
     };
-    let sid = view.info.sid.clone();
+    let (sid, until) = (view.info.sid.clone(), view.moment());
     state.generation += 1;
     state.seeking = Some(Seek {
         generation: state.generation,
@@ -281,6 +281,7 @@ fn ask(
         lines,
         backwards,
         count,
+        until,
     }));
 }
 

@@ -3,11 +3,12 @@
 //! `mod.rs` decides who handles a message and, afterwards, puts right what follows from it: where
 //! the eye goes, what has to be read, whether the program may leave. `moves` has what moves a
 //! selection or a screen, `acts` what a user does to builds, `find` the searches, `shell` the shells in
-//! containers, `source` what builds tell.
+//! containers, `playback` the past of a build, `source` what builds tell.
 
 mod acts;
 mod find;
 mod moves;
+mod playback;
 mod shell;
 mod source;
 
@@ -15,6 +16,7 @@ use crate::domain::{JobStatus, LogId, Phase};
 
 use super::build_view::{BuildView, Selected};
 use super::layout::Pane;
+use super::log_view::LogView;
 use super::msg::{Edit, Effect, Msg, Notice, QuitManner};
 use super::outline::Owner;
 use super::results::{self, ResultRow};
@@ -29,7 +31,7 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
     let shown_changed = match msg {
         Msg::Tick(now) => {
             tick(state, now);
-            false
+            playback::tick(state)
         }
         Msg::Resize(width, height) => {
             state.size = (width, height);
@@ -120,6 +122,13 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         state.dirty = true;
         settle(state, &mut effects);
     }
+    if effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Quit(_)))
+    {
+        // What is left in the scrollback is how things are, not how they were.
+        state.builds.values_mut().for_each(BuildView::release);
+    }
     effects
 }
 
@@ -169,7 +178,7 @@ fn autopilot(view: &mut BuildView) {
     if view.build.jobs().is_empty() {
         return;
     }
-    if !view.info.live {
+    if !view.goes_on() {
         return;
     }
     let runs = |job: &crate::domain::JobState| {
@@ -270,11 +279,13 @@ fn read_log(state: &mut State, effects: &mut Vec<Effect>) {
         leave_others(view, None);
         return;
     };
+    let until = view.moment();
     leave_others(view, Some(&id));
     let Some(owner) = Owner::new(&view.build, &id, geometry.columns) else {
         return;
     };
     let log = view.logs.entry(id.clone()).or_default();
+    log.show_until(until);
     log.refresh(&owner, geometry);
     let request = log.need(&view.info.sid, &id, &mut generation, geometry);
     state.generation = generation;
@@ -309,10 +320,7 @@ fn leave_others(view: &mut BuildView, shown: Option<&LogId>) {
 }
 
 /// Changes the log that is shown, if one is.
-fn with_log<T>(
-    state: &mut State,
-    change: impl FnOnce(&mut super::log_view::LogView) -> T,
-) -> Option<T> {
+fn with_log<T>(state: &mut State, change: impl FnOnce(&mut LogView) -> T) -> Option<T> {
     let view = state.view_mut();
     let id = view.selected.log()?;
     view.logs.get_mut(&id).map(change)
@@ -336,8 +344,12 @@ fn edit(state: &mut State, edit: Edit, effects: &mut Vec<Effect>) {
         *shown = line.and(next);
         return;
     }
-    let Some(Dialog::Search(input) | Dialog::Save(input, _) | Dialog::Trigger(input, ..)) =
-        &mut state.dialog
+    let Some(
+        Dialog::Search(input)
+        | Dialog::Save(input, _)
+        | Dialog::Trigger(input, ..)
+        | Dialog::GoTo(input),
+    ) = &mut state.dialog
     else {
         return;
     };
@@ -346,6 +358,7 @@ fn edit(state: &mut State, edit: Edit, effects: &mut Vec<Effect>) {
         Edit::Submit => match state.dialog.take() {
             Some(Dialog::Search(input)) => find::search(state, input.text, effects),
             Some(Dialog::Save(input, saving)) => acts::save(state, &input.text, saving, effects),
+            Some(Dialog::GoTo(input)) => playback::go_to(state, &input.text),
             Some(Dialog::Trigger(input, sid, _)) => acts::trigger(state, input, sid, effects),
             other => state.dialog = other,
         },

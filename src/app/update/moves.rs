@@ -1,7 +1,7 @@
 //! What moves a selection or a screen.
 
 use crate::app::build_view::Selected;
-use crate::app::layout::{Pane, content};
+use crate::app::layout::{Pane, content, track};
 use crate::app::msg::LogRows;
 use crate::app::outline::Owner;
 use crate::app::page::Page;
@@ -337,6 +337,14 @@ pub(super) fn log_rows(state: &mut State, rows: LogRows) -> bool {
 pub(super) fn click(state: &mut State, at: (u16, u16)) {
     if state.dialog.is_some() {
         return;
+    }
+    if let Some(scrubber) = state.areas().scrubber
+        && scrubber.contains(at.into())
+    {
+        let track = track(scrubber);
+        let along = f64::from(at.0.saturating_sub(track.x));
+        let part = along / f64::from(track.width.max(2) - 1);
+        return super::playback::part(state, part.min(1.0));
     }
     let Some((pane, row)) = below(state, at) else {
         return;

@@ -64,10 +64,16 @@ pub(super) fn tells(
     };
     match item {
         SourceItem::Events(events) => {
-            let over_before = view.build.is_over();
+            let over_before = view.present().is_over();
             let mut of_build = false;
             for event in &events {
-                view.build.apply(event);
+                match &mut view.playback {
+                    Some(playback) => {
+                        playback.present.apply(event);
+                        playback.heard(event.time);
+                    }
+                    None => view.build.apply(event),
+                }
                 view.events.push(event);
                 match &event.kind {
                     EventKind::JobEnd { .. } => {
@@ -96,7 +102,7 @@ pub(super) fn tells(
             if view.watched {
                 ask_for_tails(view, effects);
             }
-            if view.build.is_over() && !over_before {
+            if view.present().is_over() && !over_before {
                 if view.info.live {
                     effects.push(Effect::RefreshHistory);
                     if !shown {
@@ -119,7 +125,13 @@ pub(super) fn tells(
             }
             false
         }
-        SourceItem::CaughtUp => shown,
+        SourceItem::CaughtUp => {
+            let replay = view.info.replay.take();
+            if let Some(replay) = replay.filter(|_| shown) {
+                super::playback::begin(state, &replay);
+            }
+            shown
+        }
         SourceItem::Lost { reason, retry_in } => {
             let wait = i64::try_from(retry_in.as_millis()).unwrap_or(i64::MAX);
             view.lost = Some(Lost {
@@ -137,7 +149,9 @@ pub(super) fn tells(
 }
 
 fn ask_for_tails(view: &mut BuildView, effects: &mut Vec<Effect>) {
-    for job in view.build.jobs() {
+    let playback = view.playback.as_ref();
+    let present = playback.map_or(&view.build, |playback| &playback.present);
+    for job in present.jobs() {
         if job.is_over() && job.status.is_failed() && view.asked_tails.insert(job.id().clone()) {
             effects.push(Effect::ReadTail(
                 view.info.sid.clone(),
