@@ -264,6 +264,10 @@ pub enum JobReport {
     },
     /// Something a user should know that is no failure.
     Warning(String),
+    /// It begins once more: which run of it this is, from 1.
+    Attempt(u32),
+    /// It does not run: what it left behind in this build is taken over.
+    Reused(Sid),
     /// What the job's container uses: now and then, and once more at its end.
     Resources(Resources),
 }
@@ -344,6 +348,12 @@ pub trait Checkout: Send + Sync + fmt::Debug {
     /// Writes the workspace archive (gzip tar) and returns what had to be left out, a
     /// sentence each. Blocking.
     fn snapshot(&self, to: &mut dyn std::io::Write) -> std::io::Result<Vec<String>>;
+
+    /// A fingerprint of the files in the last snapshot, but for those of version control: names, modes
+    /// and contents. `None` before there is one, or where it is not known.
+    fn digest(&self) -> Option<String> {
+        None
+    }
 }
 
 // ---------------------------------------------------------------- parameters

@@ -48,6 +48,10 @@ pub enum Action {
     StartBuild,
     Rerun,
     RerunFailed,
+    RerunFrom,
+    Repeat,
+    SameCommit,
+    MarkJob,
     Cancel,
     Detach,
     RunHere,
@@ -206,6 +210,7 @@ const fn row(
 }
 
 const ANY: &[Context] = &[Context::Global, Context::Help];
+const JOBS: &[Context] = &[Context::Jobs];
 const GLOBAL: &[Context] = &[Context::Global];
 const LOG: &[Context] = &[Context::Log];
 const READ: &[Context] = &[Context::Log, Context::Jobs];
@@ -266,8 +271,12 @@ pub const ACTIONS: &[ActionInfo] = &[
     row(Action::Save, "save", "save", "save the artifact, the result or the log to a file", &["ctrl-s"], GLOBAL, Group::TakeOut),
 
     row(Action::StartBuild, "start-build", "build", "start a build of this project; without one, the demo", &["B"], GLOBAL, Group::Act),
-    row(Action::Rerun, "rerun", "rerun", "run the job again, with what it needs; or the build", &["r"], GLOBAL, Group::Act),
+    row(Action::Rerun, "rerun", "rerun", "run the job again, the marked ones, or the build", &["r"], GLOBAL, Group::Act),
     row(Action::RerunFailed, "rerun-failed", "rerun failed", "run again what failed", &["R"], GLOBAL, Group::Act),
+    row(Action::RerunFrom, "rerun-from", "rerun from", "run the job again, and all that depends on it", &["ctrl-r"], GLOBAL, Group::Act),
+    row(Action::Repeat, "repeat", "repeat", "run the job many times: is it flaky?", &["X"], GLOBAL, Group::Act),
+    row(Action::MarkJob, "mark-job", "mark", "mark the job for a rerun, or no longer", &["space"], JOBS, Group::Act),
+    row(Action::SameCommit, "same-commit", "same commit", "reruns build the same commit, or the tree as it is", &["c"], GLOBAL, Group::Act),
     row(Action::Unblock, "unblock", "approve", "approve the blocked job", &["A"], GLOBAL, Group::Act),
     row(Action::Cancel, "cancel", "cancel", "cancel the build; asks first", &["x"], GLOBAL, Group::Act),
     row(Action::Trigger, "trigger", "trigger", "have the server build: a branch, tag:v1, NAME=VALUE", &["T"], GLOBAL, Group::Act),

@@ -28,6 +28,8 @@ pub struct BuildView {
     pub selected: Selected,
     /// The selection goes to what runs, and to the first job that fails, until a user moves it.
     pub auto: bool,
+    /// The jobs that are marked, for a rerun.
+    pub marked: HashSet<JobId>,
     /// First row of the list of jobs on the screen.
     pub top: usize,
     /// The artifact or cache that is selected.
@@ -108,6 +110,7 @@ impl BuildView {
             order: Vec::new(),
             selected: Selected::Build,
             auto: true,
+            marked: HashSet::new(),
             top: 0,
             blob: None,
             blob_top: 0,

@@ -434,6 +434,9 @@ fn of_result(result: &Map) -> Vec<String> {
 fn of_ours(event: &TuiEvent, parts: &mut Vec<String>) {
     match event {
         TuiEvent::Remote { server } => parts.push(server.clone()),
+        TuiEvent::Request { args } => parts.push(args.join(" ")),
+        TuiEvent::Workspace { digest } => parts.push(digest.clone()),
+        TuiEvent::Reused { build } => parts.push(build.clone()),
         TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap | TuiEvent::Pulled => {}
         TuiEvent::Pulling(pull) => parts.push(pull.to_string()),
         TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size } => {

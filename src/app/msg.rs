@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::domain::{BlobKind, BuildStatus, JobId, LogId, Millis, Sid};
+use crate::domain::{Again, BlobKind, BuildStatus, JobId, LogId, Millis, Sid};
 use crate::logs::{Section, Stream, StyledLine};
 use crate::ports::{Control, Offers, SourceItem};
 
@@ -178,10 +178,28 @@ pub struct BuildInfo {
 pub struct BuildRequest {
     /// What to build.
     pub origin: Origin,
-    /// Only these jobs and all that they need (scripts.md §2.3); empty: all.
-    pub jobs: Vec<JobId>,
+    /// Which jobs, and all that they need (scripts.md §2.3). What need not run again is taken over from
+    /// the build that is run again.
+    pub again: Again,
+    /// The commit that was built, not the tree as it is.
+    pub same_commit: bool,
+    /// How many times the one job that is asked for is run.
+    pub times: u32,
     /// A user has agreed to run container jobs in the shell of this machine.
     pub on_host: bool,
+}
+
+impl BuildRequest {
+    /// All of it, once, of the tree as it is.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            again: Again::All,
+            same_commit: false,
+            times: 1,
+            on_host: false,
+        }
+    }
 }
 
 /// What to build.

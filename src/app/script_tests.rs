@@ -114,8 +114,8 @@ fn a_rerun_of_the_script_is_one_of_the_build() {
     let mut stage = fixtures::load_error(SIZE);
     stage.press("r");
     let asked = stage.effects.iter().find_map(|effect| match effect {
-        Effect::StartBuild(request) => Some(request.jobs.clone()),
+        Effect::StartBuild(request) => Some(request.again.clone()),
         _ => None,
     });
-    assert_eq!(asked, Some(Vec::new()));
+    assert_eq!(asked, Some(crate::domain::Again::All));
 }

@@ -66,6 +66,8 @@ pub struct State {
     pub leaving: bool,
     /// A build was asked for and has not been opened yet.
     pub starting: bool,
+    /// Reruns build the commit that was built, not the tree as it is.
+    pub same_commit: bool,
     /// Something on the screen has changed since it was drawn.
     pub dirty: bool,
     /// First row of the text in the main pane, where it shows text of our own.
@@ -209,6 +211,8 @@ pub enum Dialog {
     Trigger(Input, Option<Sid>, Option<usize>),
     /// Which moment to go to.
     GoTo(Input),
+    /// How many times to run a job.
+    Repeat(Input, JobId),
 }
 
 /// What is to be saved.
@@ -293,6 +297,7 @@ impl State {
             mouse: setup.mouse,
             leaving: false,
             starting: false,
+            same_commit: false,
             dirty: true,
             doc_top: 0,
             generation: 0,
@@ -478,9 +483,13 @@ impl State {
         match &self.dialog {
             Some(Dialog::Quit | Dialog::Cancel(_) | Dialog::Host(..)) => Context::Question,
             Some(Dialog::Help(_)) => Context::Help,
-            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..) | Dialog::GoTo(_)) => {
-                Context::Typing
-            }
+            Some(
+                Dialog::Search(_)
+                | Dialog::Save(..)
+                | Dialog::Trigger(..)
+                | Dialog::GoTo(_)
+                | Dialog::Repeat(..),
+            ) => Context::Typing,
             None if self.shell.is_some() => Context::Shell,
             None => self.pane_context(),
         }

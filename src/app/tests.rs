@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::config::Look;
-use crate::domain::{BlobKind, BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid};
+use crate::domain::{Again, BlobKind, BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid};
 use crate::edn::Map;
 use crate::ports::Control;
 use crate::ui::Ui;
@@ -442,11 +442,7 @@ fn a_failure_does_not_take_the_screen_from_someone_who_reads() {
 fn builds_are_started_of_the_project_or_the_demo() {
     let mut stage = Stage::new(SIZE);
     stage.press("B");
-    let request = BuildRequest {
-        origin: Origin::Project,
-        jobs: Vec::new(),
-        on_host: false,
-    };
+    let request = BuildRequest::new(Origin::Project);
     assert_eq!(effects(&mut stage), [Effect::StartBuild(request)]);
     stage.press("B");
     assert_eq!(notice(&stage), "a build is being started already");
@@ -467,11 +463,7 @@ fn builds_are_started_of_the_project_or_the_demo() {
         },
     );
     stage.press("B");
-    let request = BuildRequest {
-        origin: Origin::Demo,
-        jobs: Vec::new(),
-        on_host: false,
-    };
+    let request = BuildRequest::new(Origin::Demo);
     assert_eq!(effects(&mut stage), [Effect::StartBuild(request)]);
 }
 
@@ -480,20 +472,50 @@ fn a_rerun_is_of_the_job_that_is_selected_or_of_the_build() {
     let mut stage = fixtures::failed(SIZE);
     effects(&mut stage);
     stage.press("r");
-    let again = |jobs: &[&str]| {
-        Effect::StartBuild(BuildRequest {
-            origin: Origin::Again(fixtures::sid()),
-            jobs: jobs.iter().map(JobId::new).collect(),
-            on_host: false,
-        })
+    let jobs = |jobs: &[&str]| jobs.iter().map(JobId::new).collect::<Vec<_>>();
+    let again = |again: Again| BuildRequest {
+        again,
+        ..BuildRequest::new(Origin::Again(fixtures::sid()))
     };
-    assert_eq!(effects(&mut stage), [again(&["unit-tests"])]);
-    stage.state.starting = false;
-    stage.press("g r");
-    assert_eq!(effects(&mut stage), [again(&[])]);
-    stage.state.starting = false;
-    stage.press("R");
-    assert_eq!(effects(&mut stage), [again(&["unit-tests"])]);
+    let mut asked = |keys: &str, typed: &str| {
+        stage.state.starting = false;
+        stage.press(keys);
+        if !typed.is_empty() {
+            stage.send(Msg::Edit(Edit::Insert(typed.to_owned())));
+            stage.send(Msg::Edit(Edit::Submit));
+        }
+        match effects(&mut stage).pop() {
+            Some(Effect::StartBuild(request)) => request,
+            other => panic!("{keys}: {other:?}, {}", notice(&stage)),
+        }
+    };
+    let one = Again::Jobs(jobs(&["unit-tests"]));
+    assert_eq!(asked("r", ""), again(one.clone()));
+    assert_eq!(asked("R", ""), again(Again::Failed));
+    assert_eq!(
+        asked("ctrl-r", ""),
+        again(Again::From(jobs(&["unit-tests"])))
+    );
+    let many = BuildRequest {
+        times: 50,
+        ..again(one.clone())
+    };
+    assert_eq!(asked("X", "50"), many);
+    let same = BuildRequest {
+        same_commit: true,
+        ..again(one)
+    };
+    assert_eq!(asked("c r", ""), same);
+    assert_eq!(asked("c g r", ""), again(Again::All));
+    // Marked: the first job, then the second after it.
+    assert_eq!(
+        asked("g j space j space r", ""),
+        again(Again::Jobs(jobs(&["configure", "compile"])))
+    );
+    stage.press("X");
+    stage.send(Msg::Edit(Edit::Insert("1".to_owned())));
+    stage.send(Msg::Edit(Edit::Submit));
+    assert!(notice(&stage).contains("2 to 1000"));
 }
 
 #[test]

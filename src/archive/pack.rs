@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{Context, SHA256};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, EntryType, Header};
@@ -40,6 +41,8 @@ pub struct PackSummary {
     pub bytes: u64,
     /// What was left out or cut.
     pub skipped: Vec<Skipped>,
+    /// SHA-256, in hex, of the names, modes and contents that count for [`pack_digested`].
+    pub digest: String,
 }
 
 /// Something that is not, or not as it was, in the archive.
@@ -112,8 +115,19 @@ pub fn pack_items(
     unreadable: Unreadable,
     dest: impl Write,
 ) -> Result<PackSummary, PackError> {
+    pack_digested(items, unreadable, |_| true, dest)
+}
+
+/// As [`pack_items`]; `counts` says which names the digest is about.
+pub fn pack_digested(
+    items: impl IntoIterator<Item = Item>,
+    unreadable: Unreadable,
+    counts: impl Fn(&Path) -> bool,
+    dest: impl Write,
+) -> Result<PackSummary, PackError> {
     let mut packer = Packer::new(dest, unreadable);
     for item in items {
+        packer.counts = counts(&item.name);
         match &item.source {
             Source::Bytes(bytes) => packer.add_bytes(&item.name, bytes)?,
             Source::Path(path) => match fs::symlink_metadata(path) {
@@ -136,6 +150,9 @@ struct Packer<W: Write> {
     builder: Builder<GzEncoder<W>>,
     unreadable: Unreadable,
     summary: PackSummary,
+    digest: Context,
+    /// The digest is about what is added now.
+    counts: bool,
 }
 
 impl<W: Write> Packer<W> {
@@ -144,6 +161,8 @@ impl<W: Write> Packer<W> {
             builder: Builder::new(GzEncoder::new(dest, Compression::fast())),
             unreadable,
             summary: PackSummary::default(),
+            digest: Context::new(&SHA256),
+            counts: true,
         }
     }
 
@@ -246,6 +265,9 @@ impl<W: Write> Packer<W> {
     ) -> Result<(), PackError> {
         header.set_entry_type(EntryType::Symlink);
         let bytes = target.as_os_str().as_bytes();
+        if self.counts {
+            self.digest.update(bytes);
+        }
         if bytes.len() < SHORT_LINK {
             // As it is; the other way would tidy it up.
             header
@@ -254,6 +276,7 @@ impl<W: Write> Packer<W> {
             return self.add(&mut header, name, io::empty());
         }
         self.summary.entries += 1;
+        self.digest_header(&header, name);
         self.builder
             .append_link(&mut header, name, target)
             .map_err(PackError::Write)
@@ -266,9 +289,28 @@ impl<W: Write> Packer<W> {
         content: impl Read,
     ) -> Result<(), PackError> {
         self.summary.entries += 1;
+        self.digest_header(header, name);
+        let content = Digested {
+            content,
+            digest: self.counts.then_some(&mut self.digest),
+        };
         self.builder
             .append_data(header, name, content)
             .map_err(PackError::Write)
+    }
+
+    /// What an entry is, in the digest: never the time, which is not what a file is.
+    fn digest_header(&mut self, header: &Header, name: &Path) {
+        if self.counts {
+            let name = name.as_os_str().as_bytes();
+            self.digest.update(&(name.len() as u64).to_le_bytes());
+            self.digest.update(name);
+            self.digest.update(&[header.entry_type().as_byte()]);
+            let mode = header.mode().unwrap_or_default();
+            self.digest.update(&mode.to_le_bytes());
+            let size = header.size().unwrap_or_default();
+            self.digest.update(&size.to_le_bytes());
+        }
     }
 
     fn unreadable(&mut self, path: &Path, source: io::Error) -> Result<(), PackError> {
@@ -291,7 +333,10 @@ impl<W: Write> Packer<W> {
         });
     }
 
-    fn finish(self) -> Result<PackSummary, PackError> {
+    fn finish(mut self) -> Result<PackSummary, PackError> {
+        let digest = self.digest.finish();
+        let hex = |byte: &u8| format!("{byte:02x}");
+        self.summary.digest = digest.as_ref().iter().map(hex).collect();
         let mut dest = self
             .builder
             .into_inner()
@@ -299,6 +344,22 @@ impl<W: Write> Packer<W> {
             .map_err(PackError::Write)?;
         dest.flush().map_err(PackError::Write)?;
         Ok(self.summary)
+    }
+}
+
+/// Content that goes into the digest on its way.
+struct Digested<'a, R> {
+    content: R,
+    digest: Option<&'a mut Context>,
+}
+
+impl<R: Read> Read for Digested<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(buf)?;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&buf[..read]);
+        }
+        Ok(read)
     }
 }
 

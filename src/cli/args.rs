@@ -49,6 +49,8 @@ pub struct Args {
 pub enum Command {
     /// Build a project here and watch it.
     Build(BuildArgs),
+    /// Run a recorded build again, or some of it (`help rerun`).
+    Rerun(RerunArgs),
     /// Build the demo that is inside this program.
     Demo(DemoArgs),
     /// Watch a build that runs in another terminal.
@@ -332,11 +334,7 @@ pub struct RunArgs {
 impl RunArgs {
     /// How the build is to be shown.
     pub fn output(&self) -> Output {
-        match (self.plain, self.json) {
-            (_, true) => Output::Json,
-            (true, false) => Output::Plain,
-            (false, false) => Output::Auto,
-        }
+        output(self.plain, self.json)
     }
 }
 
@@ -404,6 +402,68 @@ pub struct AttachArgs {
     /// Print the journal, one JSON object a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Options of `rerun`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(ArgGroup::new("shown").args(["plain", "json"])))]
+#[command(group(ArgGroup::new("which").args(["failed", "jobs", "from"])))]
+pub struct RerunArgs {
+    /// A build id, a unique prefix of one, `last`, `last-failed`, or ORG/REPO/BUILD.
+    #[arg(default_value = "last", value_name = "BUILD")]
+    pub build: String,
+
+    /// Only the jobs that failed, and what they need.
+    #[arg(long)]
+    pub failed: bool,
+
+    /// Only this job, and what it needs (may be given more than once).
+    #[arg(long = "job", value_name = "ID")]
+    pub jobs: Vec<String>,
+
+    /// This job, all that depends on it, and what they need (may be given more than once).
+    #[arg(long, value_name = "ID")]
+    pub from: Vec<String>,
+
+    /// Build the commit that was built, not the tree as it is.
+    #[arg(long)]
+    pub same_commit: bool,
+
+    /// Run the job of `--job` so many times: is it flaky?
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "jobs",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub times: u32,
+
+    /// A build parameter, in place of the one of then; nothing is taken over from the recording.
+    #[arg(long = "param", value_name = "NAME[=VALUE]")]
+    pub params: Vec<String>,
+
+    /// Build parameters from a file, in place of those of then.
+    #[arg(long, value_name = "FILE")]
+    pub params_file: Option<PathBuf>,
+
+    /// Print plain text instead of drawing.
+    #[arg(long)]
+    pub plain: bool,
+
+    /// Print the journal, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RerunArgs {
+    /// How the build is to be shown.
+    pub fn output(&self) -> Output {
+        output(self.plain, self.json)
+    }
+}
+
+fn output(plain: bool, json: bool) -> Output {
+    match (plain, json) {
+        (_, true) => Output::Json,
+        (true, false) => Output::Plain,
+        (false, false) => Output::Auto,
+    }
 }
 
 /// Options of `replay`.

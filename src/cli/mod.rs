@@ -12,8 +12,8 @@ mod serve;
 
 pub use args::{
     Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs,
-    LibraryPart, ListArgs, LogsArgs, Output, PullChoice, ReplayArgs, RunArgs, RunnerChoice,
-    ShowArgs,
+    LibraryPart, ListArgs, LogsArgs, Output, PullChoice, ReplayArgs, RerunArgs, RunArgs,
+    RunnerChoice, ShowArgs,
 };
 pub use clean::{clean, clean_lines};
 pub use remote::{

@@ -51,6 +51,10 @@ pub struct Build {
     pub host: Option<Chosen>,
     /// What runs container jobs, and why it was chosen.
     pub executor: Option<Chosen>,
+    /// The command line that asked for it, where it is known.
+    pub request: Vec<String>,
+    /// A fingerprint of the files that were built, where it is known.
+    pub workspace: Option<String>,
     /// Named results that the script or a job has stored; the last one of a name counts.
     pub results: Vec<StoredResult>,
     /// What was read through the script API, each once.
@@ -181,6 +185,8 @@ pub struct JobState {
     pub pull: Option<PullProgress>,
     /// Which run of the job this is, counted from 1.
     pub attempt: u32,
+    /// It did not run: what it left behind in this build was taken over.
+    pub reused: Option<String>,
     /// What its container uses, or has used: the last sample, at least a second after its start.
     pub resources: Option<Resources>,
 }
@@ -371,6 +377,7 @@ impl JobState {
             agent: None,
             pull: None,
             attempt: 1,
+            reused: None,
             resources: None,
         }
     }

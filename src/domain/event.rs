@@ -205,6 +205,13 @@ pub enum TuiEvent {
     CacheSaved { id: String, path: String, size: u64 },
     /// `:tui/attempt`: the job is run again, with the number of the attempt.
     Attempt { attempt: u32 },
+    /// `:tui/request`: the command line that asks for the build, without the program's own name and without
+    /// values of parameters.
+    Request { args: Vec<String> },
+    /// `:tui/workspace`: a fingerprint of the files that were built, but for those of version control.
+    Workspace { digest: String },
+    /// `:tui/reused`: the job did not run; what it left behind in this build was taken over.
+    Reused { build: String },
     /// `:tui/gap`: what the source could not know; the text is the event's message.
     Gap,
     /// `:tui/executor`: what runs container jobs; why it was chosen is the event's message.
@@ -327,6 +334,9 @@ impl TuiEvent {
             Self::ArtifactSaved { .. } => "tui/artifact-saved",
             Self::CacheSaved { .. } => "tui/cache-saved",
             Self::Attempt { .. } => "tui/attempt",
+            Self::Request { .. } => "tui/request",
+            Self::Workspace { .. } => "tui/workspace",
+            Self::Reused { .. } => "tui/reused",
             Self::Gap => "tui/gap",
             Self::Executor { .. } => "tui/executor",
             Self::Host { .. } => "tui/host",

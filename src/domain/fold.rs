@@ -92,6 +92,10 @@ impl Build {
             }
             EventKind::Tui(TuiEvent::Interrupted) => self.interrupted = true,
             EventKind::Tui(TuiEvent::Warning) => self.warn(event),
+            EventKind::Tui(TuiEvent::Request { args }) => self.request.clone_from(args),
+            EventKind::Tui(TuiEvent::Workspace { digest }) => {
+                self.workspace = Some(digest.clone());
+            }
             EventKind::Tui(TuiEvent::Executor { name }) => {
                 self.executor = Some(Chosen {
                     name: name.clone(),
@@ -412,7 +416,14 @@ impl JobState {
             EventKind::Tui(TuiEvent::CacheSaved { id, path, size }) => {
                 self.stored(BlobKind::Cache, id, path, *size);
             }
-            EventKind::Tui(TuiEvent::Attempt { attempt }) => self.attempt = *attempt,
+            EventKind::Tui(TuiEvent::Attempt { attempt }) => {
+                if *attempt > self.attempt {
+                    // Its commands run once more.
+                    self.commands.clear();
+                }
+                self.attempt = *attempt;
+            }
+            EventKind::Tui(TuiEvent::Reused { build }) => self.reused = Some(build.clone()),
             EventKind::Tui(TuiEvent::Resources(resources)) => self.resources = Some(*resources),
             _ => {}
         }

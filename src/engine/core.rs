@@ -503,6 +503,10 @@ impl Core {
                 self.warn(now, Some(id.clone()), message);
                 return;
             }
+            JobReport::Attempt(attempt) => EventKind::Tui(TuiEvent::Attempt { attempt }),
+            JobReport::Reused(sid) => EventKind::Tui(TuiEvent::Reused {
+                build: sid.to_string(),
+            }),
             JobReport::Resources(used) => EventKind::Tui(TuiEvent::Resources(used)),
         };
         self.emit(now, Event::of_job(id, kind));

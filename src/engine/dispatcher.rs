@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 
-use crate::domain::{Event, EventKind, JobId, Millis, Sid};
+use crate::domain::{Event, EventKind, JobId, Millis, Sid, TuiEvent};
 use crate::edn::Map;
 use crate::journal::{Journal, JournalError};
 use crate::ports::{
@@ -342,10 +342,13 @@ impl Engine {
         let key = BlobKey::workspace(&self.plan.sid);
         let handle = self.handle.clone();
         tasks.spawn(async move {
-            let input = match store_workspace(checkout, blobs, key).await {
+            let input = match store_workspace(Arc::clone(&checkout), blobs, key).await {
                 Ok(left_out) => {
                     for sentence in left_out {
                         handle.warn(None, sentence);
+                    }
+                    if let Some(digest) = checkout.digest() {
+                        handle.note(None, TuiEvent::Workspace { digest }, None);
                     }
                     Input::Prepared
                 }

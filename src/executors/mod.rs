@@ -2,6 +2,7 @@
 //!
 //! - [`HostExecutor`]: the shell of this machine, in a private copy of the workspace.
 //! - [`DockerExecutor`]: containers of Docker Engine or Podman.
+//! - [`ReusingExecutor`] and [`RepeatingExecutor`]: stand before one of these, for builds that are run again.
 //! - [`FakeExecutor`]: for tests of those who use an executor.
 //!
 //! An executor decides nothing about a build: it gets one order for one job, tells what
@@ -14,7 +15,11 @@ mod fake;
 pub mod host;
 mod outcome;
 mod plan;
+mod repeat;
+mod reuse;
 
 pub use docker::{DockerExecutor, DockerOptions};
 pub use fake::FakeExecutor;
 pub use host::{HostExecutor, HostOptions, scratch_name};
+pub use repeat::RepeatingExecutor;
+pub use reuse::{Earlier, ReusingExecutor};

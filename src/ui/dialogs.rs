@@ -46,7 +46,13 @@ impl Ui {
                 self.question(state, "build", &lines, ("yes, run them here", "no"), buffer);
             }
             Some(Dialog::Help(top)) => self.help(state, *top, buffer),
-            Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..) | Dialog::GoTo(_))
+            Some(
+                Dialog::Search(_)
+                | Dialog::Save(..)
+                | Dialog::Trigger(..)
+                | Dialog::GoTo(_)
+                | Dialog::Repeat(..),
+            )
             | None => {}
         }
     }

@@ -47,6 +47,11 @@ impl Ui {
                 self.prompt(hint, "go to ", input, area, buffer);
                 return;
             }
+            Some(Dialog::Repeat(input, job)) => {
+                let label = format!("run {} how many times: ", text::clean(job.as_str()));
+                self.prompt("20", &label, input, area, buffer);
+                return;
+            }
             _ => {}
         }
         let view = state.view();

@@ -38,6 +38,8 @@ pub struct Glyphs {
     pub arrow: &'static str,
     pub corners: [&'static str; 4],
     pub cursor: &'static str,
+    /// A job is marked.
+    pub marked: &'static str,
     /// So many times as fast.
     pub times: &'static str,
     /// A recording plays.
@@ -81,6 +83,7 @@ const UNICODE: Glyphs = Glyphs {
     arrow: "→",
     corners: ["╭", "╮", "╰", "╯"],
     cursor: "▏",
+    marked: "•",
     times: "×",
     play: "▶",
     held: "‖",
@@ -118,6 +121,7 @@ const ASCII: Glyphs = Glyphs {
     arrow: ">",
     corners: ["+", "+", "+", "+"],
     cursor: "_",
+    marked: "@",
     times: "x",
     play: ">",
     held: "=",

@@ -158,7 +158,11 @@ impl Ui {
             self.glyphs.job(status, self.turn(state, job.start_time))
         };
         row.put(glyph, style);
-        row.put(" ", styles.text);
+        if view.marked.contains(job.id()) {
+            row.put(self.glyphs.marked, styles.accent);
+        } else {
+            row.put(" ", styles.text);
+        }
         let name_style = match status {
             JobStatus::Pending | JobStatus::Skipped if !planned => styles.dim,
             status if status.is_failed() => styles.strong,
@@ -202,7 +206,11 @@ impl Ui {
             row.column(&name, columns, name_style);
             if with_word {
                 row.skip(1);
-                row.put(status.as_str(), style);
+                let word = match job.reused {
+                    Some(_) => "reused",
+                    None => status.as_str(),
+                };
+                row.put(word, style);
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::archive;
 use crate::domain;
@@ -19,6 +20,8 @@ pub struct FolderCheckout {
     git: Option<domain::GitInfo>,
     /// Removed when the build is done with it.
     temporary: Option<PathBuf>,
+    /// Of the files in the last snapshot.
+    digest: Mutex<Option<String>>,
 }
 
 impl FolderCheckout {
@@ -33,6 +36,7 @@ impl FolderCheckout {
             dir: dir.to_owned(),
             git,
             temporary: None,
+            digest: Mutex::default(),
         };
         (checkout, problem)
     }
@@ -50,6 +54,7 @@ impl FolderCheckout {
             dir: target.to_owned(),
             git: None,
             temporary: Some(target.to_owned()),
+            digest: Mutex::default(),
         };
         let known = describe(dir)?;
         let export = export_tree(dir, revision, target)?;
@@ -89,6 +94,7 @@ impl FolderCheckout {
             dir: target.to_owned(),
             git: None,
             temporary: None,
+            digest: Mutex::default(),
         };
         // What is in there already is not ours to remove.
         if fs::read_dir(target).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -127,6 +133,8 @@ impl Checkout for FolderCheckout {
 
     fn snapshot(&self, to: &mut dyn io::Write) -> io::Result<Vec<String>> {
         let summary = write_snapshot(&self.dir, to).map_err(io::Error::other)?;
+        let digest = Some(summary.digest);
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest;
         Ok(summary
             .skipped
             .iter()
@@ -135,6 +143,11 @@ impl Checkout for FolderCheckout {
                 format!("{path} is left out of the workspace: {}", skipped.reason)
             })
             .collect())
+    }
+
+    fn digest(&self) -> Option<String> {
+        let digest = self.digest.lock();
+        digest.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

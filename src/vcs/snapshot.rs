@@ -14,7 +14,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{Match, WalkBuilder};
 
 use crate::archive::{
-    Item, PackSummary, Skipped, Source, TreeError, Unreadable, copy_items, pack_items,
+    Item, PackSummary, Skipped, Source, TreeError, Unreadable, copy_items, pack_digested,
 };
 
 use super::git_folder::{Items, add_inner, add_root};
@@ -79,7 +79,9 @@ pub fn write_snapshot(dir: &Path, writer: impl Write) -> Result<PackSummary, Vcs
         source: Source::Path(dir.to_owned()),
     };
     let items = std::iter::once(own).chain(snapshot.items);
-    let mut summary = pack_items(items, Unreadable::Skip, writer)?;
+    // What version control keeps changes with every look at it.
+    let counts = |name: &Path| !name.starts_with(".git");
+    let mut summary = pack_digested(items, Unreadable::Skip, counts, writer)?;
     summary.skipped.splice(0..0, snapshot.skipped);
     Ok(summary)
 }

@@ -167,6 +167,15 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
         "tui/warning" => EventKind::Tui(TuiEvent::Warning),
         "tui/interrupted" => EventKind::Tui(TuiEvent::Interrupted),
         "tui/gap" => EventKind::Tui(TuiEvent::Gap),
+        "tui/request" => EventKind::Tui(TuiEvent::Request {
+            args: fields.take("args", texts).unwrap_or_default(),
+        }),
+        "tui/workspace" => EventKind::Tui(TuiEvent::Workspace {
+            digest: fields.text("digest").unwrap_or_default(),
+        }),
+        "tui/reused" => EventKind::Tui(TuiEvent::Reused {
+            build: fields.text("build").unwrap_or_default(),
+        }),
         "tui/remote" => EventKind::Tui(TuiEvent::Remote {
             server: fields.text("server").unwrap_or_default(),
         }),
@@ -241,6 +250,11 @@ fn resources(fields: &mut Fields) -> Resources {
         sent: count("sent-bytes"),
         processes: count("processes"),
     }
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    let words = value.as_seq()?.iter();
+    words.map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
 fn sid(value: &Value) -> Option<Sid> {
@@ -389,6 +403,12 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
             put("path", path.as_str().into());
             put("size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX)));
         }
+        EventKind::Tui(TuiEvent::Request { args }) => {
+            let args = args.iter().map(|word| word.as_str().into());
+            put("args", Value::Vector(args.collect()));
+        }
+        EventKind::Tui(TuiEvent::Workspace { digest }) => put("digest", digest.as_str().into()),
+        EventKind::Tui(TuiEvent::Reused { build }) => put("build", build.as_str().into()),
         EventKind::Tui(TuiEvent::Remote { server }) => put("server", server.as_str().into()),
         EventKind::Tui(TuiEvent::Executor { name }) => put("executor", name.as_str().into()),
         EventKind::Tui(TuiEvent::Host { name }) => put("host", name.as_str().into()),

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{ExecutorChoice, PullChoice, RunArgs, RunnerChoice};
+use clap::Parser;
+
+use crate::cli::{Args, Command, ExecutorChoice, PullChoice, RunArgs, RunnerChoice};
 use crate::vcs::Revision;
 
+use super::error::UserError;
 use super::local::BuildRequest;
 
 /// A folder as people write it: `~/src/wrap`.
@@ -17,8 +20,41 @@ pub(super) fn shown_dir(dir: &Path) -> String {
     }
 }
 
-/// The command that runs a build again. Parameters and credentials are named, their values are not.
+/// The command that runs a build again, as one would type it.
 pub(super) fn command_line(request: &BuildRequest) -> String {
+    let mut line = "monkeyci-tui".to_owned();
+    let mut before = String::new();
+    for word in args(request) {
+        line.push(' ');
+        let shown = match (before.as_str(), shown_dir(Path::new(&word))) {
+            ("-d", dir) => match dir.strip_prefix("~/") {
+                // A shell knows its home only by a tilde that is not quoted.
+                Some(rest) => format!("~/{}", quoted(rest)),
+                None => quoted(&dir),
+            },
+            _ => quoted(&word),
+        };
+        line.push_str(&shown);
+        before = word;
+    }
+    line
+}
+
+/// What a build was asked for with, to be asked for again: an error says why it cannot be understood.
+pub(super) fn request_of(args: &[String]) -> Result<BuildRequest, UserError> {
+    let words = std::iter::once("monkeyci-tui").chain(args.iter().map(String::as_str));
+    let parsed = Args::try_parse_from(words);
+    match parsed.map(|args| args.command) {
+        Ok(Some(Command::Build(build))) => Ok(BuildRequest::of(&build, true)),
+        _ => Err(UserError::new(
+            "this version does not understand how the build was asked for",
+        )),
+    }
+}
+
+/// The words after the program's name that ask for a build. Parameters and credentials are named, their
+/// values are not.
+pub(super) fn args(request: &BuildRequest) -> Vec<String> {
     // All options, so that a new one is not forgotten.
     let RunArgs {
         runner,
@@ -45,13 +81,8 @@ pub(super) fn command_line(request: &BuildRequest) -> String {
         plain: _,
         json: _,
     } = &request.run;
-    let mut line = Line("monkeyci-tui build".to_owned());
-    let dir = shown_dir(&request.dir);
-    match dir.strip_prefix("~/") {
-        // A shell knows its home only by a tilde that is not quoted.
-        Some(rest) => line.word("-d").word(&format!("~/{}", quoted(rest))),
-        None => line.option("-d", &dir),
-    };
+    let mut line = Line(vec!["build".to_owned()]);
+    line.option("-d", &request.dir.display().to_string());
     match executor {
         ExecutorChoice::Auto => &mut line,
         ExecutorChoice::Docker => line.option("--executor", "docker"),
@@ -105,17 +136,20 @@ fn name_of(param: &str) -> &str {
 }
 
 /// A command line in the making.
-struct Line(String);
+struct Line(Vec<String>);
 
 impl Line {
     fn word(&mut self, word: &str) -> &mut Self {
-        self.0.push(' ');
-        self.0.push_str(word);
+        self.0.push(word.to_owned());
         self
     }
 
     fn option(&mut self, option: &str, value: &str) -> &mut Self {
-        self.word(option).word(&quoted(value))
+        if value.starts_with('-') {
+            // Alone it would be taken for an option.
+            return self.word(&format!("{option}={value}"));
+        }
+        self.word(option).word(value)
     }
 
     fn options<T: AsRef<str>>(

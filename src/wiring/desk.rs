@@ -18,7 +18,7 @@ use crate::app::{
     BuildRequest as Wanted, Effect, HistoryItem, Msg, Notice, Origin, Project, Script,
 };
 use crate::cli::ExecutorChoice;
-use crate::domain::{BlobKind, Event, JobId, LogId, Sid};
+use crate::domain::{Again, BlobKind, Event, JobId, LogId, Sid};
 use crate::engine::{BuildSummary, EngineHandle, StopReason};
 use crate::ports::{BlobKey, BlobStore, Control};
 use crate::script;
@@ -32,6 +32,7 @@ use super::log_desk::{self, LogTask};
 use super::opener::{Open, Opener, open_recorded, start_and_open};
 use super::remote::{Connections, RemoteRepo, RemoteSid};
 use super::reproduce;
+use super::rerun::{self, Rerun};
 use super::shell_desk::{self, Order};
 use super::storage;
 
@@ -255,36 +256,52 @@ impl Desk {
     }
 
     fn start_build(&self, wanted: &Wanted) {
-        let mut request = match &wanted.origin {
-            Origin::Project => self.template.clone(),
+        let (known, sid) = match &wanted.origin {
+            Origin::Project => (Some(self.template.clone()), None),
             Origin::Demo => match demo_request(&self.home, &self.template, false) {
-                Ok(request) => request,
+                Ok(request) => (Some(request), None),
                 Err(error) => return self.say_bad(&error),
             },
             Origin::Again(sid) if let Some(remote) = RemoteSid::of(sid) => {
-                return self.retry(remote, !wanted.jobs.is_empty());
+                return self.retry(remote, wanted.again != Again::All);
             }
             Origin::Again(sid) => {
-                let known = self.lock().get(sid).and_then(|build| build.request.clone());
-                known.unwrap_or_else(|| self.template.clone())
+                let open = self.lock();
+                let known = open.get(sid).and_then(|build| build.request.clone());
+                (known, Some(sid.clone()))
             }
         };
         if wanted.on_host {
             self.host_agreed.store(true, Ordering::Relaxed);
         }
-        if self.host_agreed.load(Ordering::Relaxed) {
-            request.run.executor = ExecutorChoice::Host;
-        }
-        request.run.jobs = wanted
-            .jobs
-            .iter()
-            .map(|id| id.as_str().to_owned())
-            .collect();
-        let home = self.home.clone();
+        let on_host = self.host_agreed.load(Ordering::Relaxed);
+        let (home, template) = (self.home.clone(), self.template.clone());
         let opener = self.opener();
         let wanted = wanted.clone();
         self.runtime.spawn(async move {
-            if let Err(error) = start_and_open(&home, request, wanted, &opener).await {
+            let started = async {
+                let mut request = match (known, sid) {
+                    (known, Some(sid)) => {
+                        let (home, wanted) = (home.clone(), wanted.clone());
+                        // Reads a journal: off the loop.
+                        let request = tokio::task::spawn_blocking(move || {
+                            again(&home, sid, known, template, &wanted)
+                        });
+                        request
+                            .await
+                            .map_err(|error| UserError::new(error.to_string()))??
+                    }
+                    (known, None) => known.unwrap_or(template),
+                };
+                if on_host {
+                    request.run.executor = ExecutorChoice::Host;
+                }
+                if let (None, Again::Jobs(jobs)) = (&request.rerun, &wanted.again) {
+                    request.run.jobs = jobs.iter().map(|id| id.as_str().to_owned()).collect();
+                }
+                start_and_open(&home, request, wanted, &opener).await
+            };
+            if let Err(error) = started.await {
                 opener.tell(Msg::Notice(Notice::bad(error.to_string())));
             }
         });
@@ -557,6 +574,29 @@ pub(super) fn demo_request(
     if request.run.executor == ExecutorChoice::Auto {
         request.run.executor = ExecutorChoice::Host;
     }
+    Ok(request)
+}
+
+/// What runs a recorded build again: as it was asked for, which for one that an older program recorded is as
+/// this project is.
+fn again(
+    home: &Home,
+    sid: Sid,
+    known: Option<BuildRequest>,
+    template: BuildRequest,
+    wanted: &Wanted,
+) -> Result<BuildRequest, UserError> {
+    let folder = home.build(&sid);
+    let recorded = rerun::recorded(&folder)?;
+    let mut request = match known {
+        Some(request) => request,
+        None if recorded.request.is_empty() => template,
+        None => rerun::asked_for(home, &folder, &recorded)?,
+    };
+    if wanted.same_commit {
+        rerun::same_commit(&mut request, &recorded)?;
+    }
+    Rerun::new(sid, recorded, &wanted.again, wanted.times, false)?.ask(&mut request, &wanted.again);
     Ok(request)
 }
 

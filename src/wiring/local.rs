@@ -26,11 +26,13 @@ use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settin
 use crate::store::{BuildFolder, Home, create_private};
 use crate::vcs::{self, FolderCheckout, Revision};
 
+use super::again;
 use super::error::UserError;
 use super::executor::{self, Choice};
 use super::host::{self, HostOrders, Prepared};
 use super::params::{FixedParams, Layered};
 use super::reproduce::Seeds;
+use super::rerun::Rerun;
 use super::storage;
 use super::surroundings::{self, FixedSecrets, warn_of_readers};
 use super::upstream;
@@ -59,6 +61,8 @@ pub(super) struct BuildRequest {
     pub(super) remarks: Vec<String>,
     /// What a server has been asked for, when it is the server that builds.
     pub(super) ordered: Option<Box<Ordered>>,
+    /// The recorded build that is run again.
+    pub(super) rerun: Option<Rerun>,
 }
 
 /// What a server knows of a build before it is started.
@@ -90,6 +94,7 @@ impl BuildRequest {
             artifacts: Vec::new(),
             remarks: Vec::new(),
             ordered: None,
+            rerun: None,
         }
     }
 
@@ -105,6 +110,7 @@ impl BuildRequest {
             artifacts: Vec::new(),
             remarks: Vec::new(),
             ordered: None,
+            rerun: None,
         }
     }
 }
@@ -296,6 +302,10 @@ async fn set_up(
             executor::host(home, run)
         }
     };
+    let executor = match &request.rerun {
+        Some(rerun) => rerun.before(executor, Arc::clone(&checkout) as Arc<dyn Checkout>, &masks),
+        None => executor,
+    };
     let executor_name = executor.name().to_owned();
 
     let keys = Keys::random()
@@ -410,6 +420,15 @@ async fn set_up(
         sid: sid.clone(),
     };
     let (mut engine, handle) = Engine::new(plan).map_err(|error| UserError::of(&error))?;
+    if ordered.is_none() {
+        // By a path that means the same in every folder.
+        let asked = BuildRequest {
+            dir: dir.clone(),
+            ..request.clone()
+        };
+        let args = again::args(&asked);
+        handle.note(None, TuiEvent::Request { args }, None);
+    }
     of_server.tell(&handle);
     if let Some(Prepared { chosen, .. }) = &prepared {
         let name = chosen.host.name().to_owned();

@@ -38,6 +38,7 @@ mod params;
 mod remote;
 mod report;
 mod reproduce;
+mod rerun;
 mod results;
 mod screen;
 mod screenshots;
@@ -103,6 +104,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 artifacts: Vec::new(),
                 remarks: Vec::new(),
                 ordered: None,
+                rerun: None,
             };
             wait(screen::project(home, template, look))
         }
@@ -122,6 +124,13 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 Ok(BuildRequest::of(&build, attended))
             })
         }
+        Some(Command::Rerun(args)) => {
+            let home = recovered(home()?);
+            let output = args.output();
+            show(home, look, output, move |home, attended| {
+                rerun::request(home, &args, attended)
+            })
+        }
         Some(Command::Demo(demo)) => {
             let home = home()?;
             let output = demo.run.output();
@@ -135,6 +144,7 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                     artifacts: Vec::new(),
                     remarks: Vec::new(),
                     ordered: None,
+                    rerun: None,
                 };
                 desk::demo_request(home, &template, demo.failing)
             })

@@ -27,6 +27,7 @@ const PAGES: &[(&str, &str)] = &[
     ("protocol", include_str!("../../assets/docs/protocol.md")),
     ("remote", include_str!("../../assets/docs/remote.md")),
     ("replay", include_str!("../../assets/docs/replay.md")),
+    ("rerun", include_str!("../../assets/docs/rerun.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
     ("security", include_str!("../../assets/docs/security.md")),
     ("serve", include_str!("../../assets/docs/serve.md")),

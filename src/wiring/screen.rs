@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::app::playback::Replay;
 use crate::app::{self, Bindings, Effect, Msg, Notice, Project, QuitManner, Script, Setup, State};
 use crate::config;
-use crate::domain::{Event, GitInfo, JobId, Sid};
+use crate::domain::{Again, Event, GitInfo, JobId, Sid};
 use crate::engine::StopReason;
 use crate::ports::{Clock, SourceItem, SystemClock};
 use crate::store::{BuildFolder, Home};
@@ -278,10 +278,15 @@ fn begin(
             let opener = desk.opener();
             let failed = Arc::clone(failed);
             runtime.spawn(async move {
+                let jobs: Vec<JobId> = request.run.jobs.iter().map(JobId::new).collect();
+                let again = if jobs.is_empty() {
+                    Again::All
+                } else {
+                    Again::Jobs(jobs)
+                };
                 let wanted = app::BuildRequest {
-                    origin: app::Origin::Project,
-                    jobs: request.run.jobs.iter().map(JobId::new).collect(),
-                    on_host: false,
+                    again,
+                    ..app::BuildRequest::new(app::Origin::Project)
                 };
                 if let Err(error) = start_and_open(&home, *request, wanted, &opener).await {
                     *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

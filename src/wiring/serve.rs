@@ -434,6 +434,7 @@ async fn unpack(archive: PathBuf, target: PathBuf) -> Result<(), String> {
 /// A build as `build --plain` would have it.
 fn request(dir: PathBuf, revision: Option<Revision>, run: RunArgs, order: Order) -> BuildRequest {
     BuildRequest {
+        rerun: None,
         revision,
         dir,
         run,

@@ -26,6 +26,7 @@ mod remote;
 mod remote_tls;
 mod remote_tty;
 mod replay;
+mod rerun;
 mod screen;
 mod scripts;
 mod serve;

@@ -12,7 +12,7 @@ use crate::app::results::{self, ResultRow};
 use crate::app::state::{Dialog, Input, MainView, Saving, Script, State, Tab, Times};
 use crate::app::trigger::Trigger;
 use crate::app::{text, why};
-use crate::domain::{JobId, LogId, Sid, file_name};
+use crate::domain::{Again, JobId, LogId, Sid, file_name};
 use crate::ports::Control;
 use crate::wire;
 
@@ -114,25 +114,55 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
                 Script::Missing => Origin::Demo,
                 _ => Origin::Project,
             };
-            start(state, origin, Vec::new(), effects);
+            start(state, BuildRequest::new(origin), effects);
         }
         Action::Rerun => {
-            let jobs = match &state.view().selected {
-                Selected::Job(id) => vec![id.clone()],
-                Selected::Build | Selected::Script => Vec::new(),
+            let again = match marked(state) {
+                Some(jobs) => Again::Jobs(jobs),
+                None => match &state.view().selected {
+                    Selected::Job(id) => Again::Jobs(vec![id.clone()]),
+                    Selected::Build | Selected::Script => Again::All,
+                },
             };
-            let origin = origin(state);
-            start(state, origin, jobs, effects);
+            rerun(state, again, 1, effects);
         }
         Action::RerunFailed => {
-            let failed = state.view().present().failed_jobs();
-            let jobs: Vec<JobId> = failed.iter().map(|job| job.id().clone()).collect();
-            if jobs.is_empty() {
+            if state.view().present().failed_jobs().is_empty() {
                 refuse(state, "nothing has failed");
             } else {
-                let origin = origin(state);
-                start(state, origin, jobs, effects);
+                rerun(state, Again::Failed, 1, effects);
             }
+        }
+        Action::RerunFrom => {
+            let from = marked(state).or_else(|| match &state.view().selected {
+                Selected::Job(id) => Some(vec![id.clone()]),
+                Selected::Build | Selected::Script => None,
+            });
+            match from {
+                Some(jobs) => rerun(state, Again::From(jobs), 1, effects),
+                None => refuse(
+                    state,
+                    "select a job: it and all that depends on it run again",
+                ),
+            }
+        }
+        Action::Repeat => match &state.view().selected {
+            Selected::Job(id) => {
+                state.dialog = Some(Dialog::Repeat(Input::default(), id.clone()));
+            }
+            Selected::Build | Selected::Script => {
+                refuse(state, "select a job: it is run many times");
+            }
+        },
+        Action::MarkJob => mark(state),
+        Action::SameCommit => {
+            state.same_commit = !state.same_commit;
+            let told = if state.same_commit {
+                "reruns build the commit that was built"
+            } else {
+                "reruns build the tree as it is"
+            };
+            say(state, told);
         }
         Action::Cancel => {
             let view = state.view();
@@ -214,9 +244,13 @@ fn refused_by_dialog(state: &State, action: Action) -> bool {
             let closes = matches!(action, Action::Help | Action::Back | Action::Quit);
             !always && !moves && !closes
         }
-        Some(Dialog::Search(_) | Dialog::Save(..) | Dialog::Trigger(..) | Dialog::GoTo(_)) => {
-            !always
-        }
+        Some(
+            Dialog::Search(_)
+            | Dialog::Save(..)
+            | Dialog::Trigger(..)
+            | Dialog::GoTo(_)
+            | Dialog::Repeat(..),
+        ) => !always,
     }
 }
 
@@ -502,30 +536,75 @@ fn origin(state: &State) -> Origin {
     }
 }
 
-fn start(state: &mut State, origin: Origin, jobs: Vec<JobId>, effects: &mut Vec<Effect>) {
+/// Runs jobs of the build that is shown again, or of the project.
+fn rerun(state: &mut State, again: Again, times: u32, effects: &mut Vec<Effect>) {
+    let request = BuildRequest {
+        again,
+        times,
+        same_commit: state.same_commit,
+        ..BuildRequest::new(origin(state))
+    };
+    start(state, request, effects);
+}
+
+/// Runs a job as many times as was typed.
+pub(super) fn repeat(state: &mut State, text: &str, job: JobId, effects: &mut Vec<Effect>) {
+    let text = if text.is_empty() { "20" } else { text };
+    match text.trim().parse() {
+        Ok(times @ 2..=1000) => rerun(state, Again::Jobs(vec![job]), times, effects),
+        _ => refuse(state, "a number from 2 to 1000"),
+    }
+}
+
+/// Marks the selected job for a rerun, or takes the mark away, and goes on to the next.
+fn mark(state: &mut State) {
+    let view = state.view_mut();
+    let Selected::Job(id) = view.selected.clone() else {
+        return moves::vertically(state, By::Rows(1));
+    };
+    if !view.marked.remove(&id) {
+        view.marked.insert(id);
+    }
+    let count = view.marked.len();
+    moves::vertically(state, By::Rows(1));
+    let told = match count {
+        0 => "no job is marked".to_owned(),
+        count => format!("{} marked: r runs them again", text::count(count, "job")),
+    };
+    say(state, told);
+}
+
+/// The marked jobs, in the order of the list, when there are some.
+fn marked(state: &State) -> Option<Vec<JobId>> {
+    let view = state.view();
+    let marked = view.order.iter().filter(|id| view.marked.contains(*id));
+    let marked: Vec<JobId> = marked.cloned().collect();
+    (!marked.is_empty()).then_some(marked)
+}
+
+fn start(state: &mut State, request: BuildRequest, effects: &mut Vec<Effect>) {
     if state.leaving {
         refuse(state, "no build is started while the program is leaving");
     } else if state.starting {
         refuse(state, "a build is being started already");
     } else {
-        let request = BuildRequest {
-            origin,
-            jobs,
-            on_host: false,
-        };
         launch(state, request, effects);
     }
 }
 
 fn launch(state: &mut State, request: BuildRequest, effects: &mut Vec<Effect>) {
     state.starting = true;
-    let told = if request.jobs.is_empty() {
-        "starting a build …".to_owned()
-    } else {
-        format!(
-            "starting a build of {}, with what it needs …",
-            why::names(&request.jobs)
-        )
+    let told = match &request.again {
+        Again::All => "starting a build …".to_owned(),
+        Again::Failed => "starting a build of what failed …".to_owned(),
+        Again::Jobs(jobs) if request.times > 1 => {
+            format!("starting {} runs of {} …", request.times, why::names(jobs))
+        }
+        Again::Jobs(jobs) => format!("starting a build of {} …", why::names(jobs)),
+        Again::From(jobs) => format!(
+            "starting a build of {}, and all that depends on it …",
+            why::names(jobs)
+        ),
     };
     say(state, told);
     effects.push(Effect::StartBuild(request));

@@ -348,7 +348,8 @@ fn edit(state: &mut State, edit: Edit, effects: &mut Vec<Effect>) {
         Dialog::Search(input)
         | Dialog::Save(input, _)
         | Dialog::Trigger(input, ..)
-        | Dialog::GoTo(input),
+        | Dialog::GoTo(input)
+        | Dialog::Repeat(input, _),
     ) = &mut state.dialog
     else {
         return;
@@ -358,6 +359,7 @@ fn edit(state: &mut State, edit: Edit, effects: &mut Vec<Effect>) {
         Edit::Submit => match state.dialog.take() {
             Some(Dialog::Search(input)) => find::search(state, input.text, effects),
             Some(Dialog::Save(input, saving)) => acts::save(state, &input.text, saving, effects),
+            Some(Dialog::Repeat(input, job)) => acts::repeat(state, &input.text, job, effects),
             Some(Dialog::GoTo(input)) => playback::go_to(state, &input.text),
             Some(Dialog::Trigger(input, sid, _)) => acts::trigger(state, input, sid, effects),
             other => state.dialog = other,
