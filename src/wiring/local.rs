@@ -420,15 +420,6 @@ async fn set_up(
         sid: sid.clone(),
     };
     let (mut engine, handle) = Engine::new(plan).map_err(|error| UserError::of(&error))?;
-    if ordered.is_none() {
-        // By a path that means the same in every folder.
-        let asked = BuildRequest {
-            dir: dir.clone(),
-            ..request.clone()
-        };
-        let args = again::args(&asked);
-        handle.note(None, TuiEvent::Request { args }, None);
-    }
     of_server.tell(&handle);
     if let Some(Prepared { chosen, .. }) = &prepared {
         let name = chosen.host.name().to_owned();
@@ -438,6 +429,16 @@ async fn set_up(
     if why_executor.is_some() {
         let name = executor_name;
         handle.note(None, TuiEvent::Executor { name }, why_executor);
+    }
+    if ordered.is_none() {
+        let mut asked = match &request.rerun {
+            Some(rerun) => rerun.whole(&request),
+            None => request.clone(),
+        };
+        // By a path that means the same in every folder.
+        asked.dir.clone_from(&dir);
+        let args = again::args(&asked);
+        handle.note(None, TuiEvent::Request { args }, None);
     }
 
     let shutdown = CancellationToken::new();

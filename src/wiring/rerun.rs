@@ -30,6 +30,8 @@ pub(super) struct Rerun {
     times: u32,
     /// Nothing is taken over: it is asked for with something else than then.
     anew: bool,
+    /// The jobs that were asked for when none was singled out.
+    of_all: Vec<String>,
 }
 
 /// `rerun`.
@@ -139,17 +141,29 @@ impl Rerun {
             plan,
             times,
             anew,
+            of_all: Vec::new(),
         })
     }
 
     /// Asks for it.
-    pub(super) fn ask(self, request: &mut BuildRequest, again: &Again) {
-        // All of it is what it was asked for then.
+    pub(super) fn ask(mut self, request: &mut BuildRequest, again: &Again) {
+        // All of it is what was asked for in the beginning.
+        if let Some(before) = request.rerun.take() {
+            request.run.jobs = before.of_all;
+        }
+        self.of_all.clone_from(&request.run.jobs);
         if *again != Again::All {
             let wanted = self.plan.wanted.iter();
             request.run.jobs = wanted.map(|id| id.as_str().to_owned()).collect();
         }
         request.rerun = Some(self);
+    }
+
+    /// What the build was asked for before jobs were singled out.
+    pub(super) fn whole(&self, request: &BuildRequest) -> BuildRequest {
+        let mut whole = request.clone();
+        whole.run.jobs.clone_from(&self.of_all);
+        whole
     }
 
     /// Puts what takes over, and what repeats, before an executor.

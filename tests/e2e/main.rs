@@ -13,6 +13,7 @@ mod commands;
 mod containers;
 #[path = "../shared/counted.rs"]
 mod counted;
+mod crashes;
 mod faults;
 mod fixtures;
 mod harness;
