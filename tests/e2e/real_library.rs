@@ -162,6 +162,32 @@ fn a_chain_of_actions_succeeds() {
 }
 
 #[test]
+fn a_rerun_takes_over_what_the_library_queues() {
+    if !clojure_is_here("real_library: a_rerun_takes_over_what_the_library_queues") {
+        return;
+    }
+    let notes = tempfile::tempdir().unwrap();
+    let script = r#"
+[(-> (m/container-job "made" {:image "i" :script ["echo made >> NOTES/ran" "mkdir out" "echo x > out/x"]})
+     (m/save-artifacts (m/artifact "out" "out")))
+ (-> (m/container-job "check" {:image "i" :script ["echo check >> NOTES/ran" "grep x out/x" "test -e NOTES/fixed"]})
+     (m/depends-on "made") (m/restore-artifacts (m/artifact "out" "out")))]"#;
+    let script = script.replace("NOTES", &notes.path().display().to_string());
+    let library = Library::new(&script, "");
+    let ends = [("made", "success"), ("check", "failure")];
+    library.builds(&[], 1, "error", &ends);
+    std::fs::write(notes.path().join("fixed"), "").unwrap();
+    let mut again = library.project.command(&["rerun", "--failed", "--json"]);
+    again.env("PATH", &library.path);
+    let ran = Running::start(again).wait();
+    let ends = [("made", "success"), ("check", "success")];
+    let events = library.ended(ran, 0, "success", &ends);
+    assert_eq!(count(&events, "tui/reused", "made"), 1);
+    let ran = std::fs::read_to_string(notes.path().join("ran")).unwrap();
+    assert_eq!(ran, "made\ncheck\ncheck\n");
+}
+
+#[test]
 fn the_end_of_what_it_posts_is_lost_and_the_exit_status_counts() {
     if !clojure_is_here("real_library: the_end_of_what_it_posts_is_lost") {
         return;
