@@ -6,6 +6,7 @@ use crate::edn::{Map, Value};
 
 use super::{
     Access, BuildStatus, Job, JobId, JobStatus, Millis, PullProgress, Resources, Seq, Sid,
+    TestCase, TestTotals,
 };
 
 /// A build as its journal tells it so far. Made by [`Build::apply`](super::Build::apply) only.
@@ -259,50 +260,6 @@ pub enum OpenJob {
     Active,
 }
 
-/// How many tests a job ran, summed over its suites (events.md §4, `:monkey.ci/tests`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TestTotals {
-    /// All test cases.
-    pub tests: u64,
-    /// Those with a failure.
-    pub failures: u64,
-    /// Those with an error.
-    pub errors: u64,
-}
-
-impl TestTotals {
-    /// Reads test results: a list of suites, or one suite. Numbers may be texts, as in XML.
-    pub fn read(value: &Value) -> Self {
-        let one = std::slice::from_ref(value);
-        let suites = value.as_seq().unwrap_or(one);
-        let count = |key: &str| -> u64 {
-            suites
-                .iter()
-                .filter_map(|suite| match suite.get(key)? {
-                    Value::Str(digits) => digits.trim().parse::<u64>().ok(),
-                    other => u64::try_from(other.as_i64()?).ok(),
-                })
-                .fold(0, u64::saturating_add)
-        };
-        Self {
-            tests: count("tests"),
-            failures: count("failures"),
-            errors: count("errors"),
-        }
-    }
-}
-
-impl std::fmt::Display for TestTotals {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let plural = if self.tests == 1 { "test" } else { "tests" };
-        write!(f, "{} {plural}", self.tests)?;
-        match self.failures.saturating_add(self.errors) {
-            0 => Ok(()),
-            failed => write!(f, ", {failed} failed"),
-        }
-    }
-}
-
 impl Build {
     /// The jobs in the order in which they became known.
     pub fn jobs(&self) -> &[JobState] {
@@ -449,6 +406,14 @@ impl JobState {
             .get_kw("monkey.ci/tests")
             .map(TestTotals::read)
             .filter(|totals| *totals != TestTotals::default())
+    }
+
+    /// Its tests one by one, in the order of its results.
+    pub fn test_cases(&self) -> Vec<TestCase> {
+        self.result
+            .get_kw("monkey.ci/tests")
+            .map(TestCase::read_all)
+            .unwrap_or_default()
     }
 
     /// The first command that failed.

@@ -20,12 +20,13 @@ mod rerun;
 mod resources;
 mod snapshots;
 mod status;
+mod test_results;
 #[cfg(test)]
 mod tests;
 
 pub use build::{
     BlobKind, Build, Chosen, CommandState, Exposed, GitInfo, JobState, OpenJob, Phase, ReadBy,
-    StoredBlob, StoredResult, TestTotals, Warning,
+    StoredBlob, StoredResult, Warning,
 };
 pub use event::{Access, Event, EventKind, JobUpdate, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};
@@ -36,3 +37,4 @@ pub use rerun::{Again, RerunError, RerunPlan};
 pub use resources::Resources;
 pub use snapshots::Snapshots;
 pub use status::{BuildStatus, JobStatus};
+pub use test_results::{TestCase, TestStatus, TestTotals};
