@@ -33,7 +33,7 @@
 //! | `script_api` | the HTTP service for scripts and watchers: routes, tokens, scopes | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
 //! | `server` | the engine as a small MonkeyCI server: routes, credentials, queue, webhooks | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
-//! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are | leaves, `ports`, `journal` |
+//! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are and the index of them | leaves, `ports`, `journal` |
 //! | `remote` | the client of a MonkeyCI server: credentials on the wire, calls, events, downloads; a build there as a source | leaves, `ports`, `wire`, `journal` |
 //! | `secrets` | where credentials of servers are kept: the keyring, a file for those who ask for it | leaves, `ports` |
 //! | `vcs` | what git says of a checkout; the workspace; fetching repositories | leaves, `ports` |

@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::domain::{BuildStatus, Sid};
 use crate::journal::{self, JournalError};
 
-use super::history::Entry;
+use super::by_folder::Entry;
+use super::index::Condition;
 use super::{BuildFolder, History, HistoryItem, PortableError, is_exported, portable};
 
 /// Longest list of builds in an error.
@@ -19,8 +20,7 @@ pub enum BuildSpec {
     Last,
     /// `last-failed`: the newest that ended in an error.
     LastFailed,
-    /// A build id, a unique prefix of one, `ORG/REPO/BUILD`, or the path of a recording or of an
-    /// exported one.
+    /// A build id, a unique prefix of one, `ORG/REPO/BUILD`, or a recording's path.
     Named(String),
 }
 
@@ -97,34 +97,57 @@ impl History {
     }
 
     fn last(&self) -> Result<(Sid, BuildFolder), FindError> {
-        let (mut entries, unreadable) = self.entries();
-        if entries.is_empty() && unreadable.is_empty() {
-            // Better than nothing.
-            entries = self.all_entries().0;
-        }
-        // When there were attempts only, the newest of them is better than nothing.
-        let begun = entries.iter().position(|entry| !entry.never_began());
-        let last = entries.into_iter().nth(begun.unwrap_or(0));
+        let asked = self.ask(|index, problems| {
+            let all = Condition::new("1", []).newest(1);
+            // When there were attempts only, the newest of them is better than nothing; so is what
+            // was imported, and what cannot be read.
+            let mut found = index.find(&self.scope, &all.clone().begun(true))?;
+            if found.is_empty() {
+                found = index.find(&self.scope, &all)?;
+            }
+            if found.is_empty() && problems.is_empty() {
+                found = index.find(&self.scope, &all.imported_too())?;
+            }
+            Ok((found.pop(), problems))
+        });
+        let (last, unreadable) = asked.ok().flatten().unwrap_or_else(|| {
+            let (mut entries, unreadable) = self.entries();
+            // Likewise.
+            if entries.is_empty() && unreadable.is_empty() {
+                entries = self.all_entries().0;
+            }
+            let begun = entries.iter().position(|entry| !entry.never_began());
+            let last = entries.into_iter().nth(begun.unwrap_or(0));
+            (last.map(Entry::found), unreadable)
+        });
         match (last, unreadable.into_iter().next()) {
-            (Some(entry), _) => Ok(entry.found()),
+            (Some(found), _) => Ok(found),
             (None, Some(error)) => Err(error.into()),
             (None, None) => Err(FindError::NoBuilds),
         }
     }
 
     fn last_failed(&self) -> Result<(Sid, BuildFolder), FindError> {
-        let (entries, _) = self.entries();
-        if entries.is_empty() {
-            return Err(FindError::NoBuilds);
-        }
-        entries
-            .into_iter()
-            .filter(|entry| !entry.never_began())
-            .find(|entry| {
+        let asked = self.ask(|index, _| {
+            let failed = Condition::new("b.status = 'error'", []).begun(true);
+            let found = index.find(&self.scope, &failed.newest(1))?;
+            let any = index.find(&self.scope, &Condition::new("1", []).newest(1))?;
+            Ok((found.into_iter().next(), !any.is_empty()))
+        });
+        let (failed, any) = asked.ok().flatten().unwrap_or_else(|| {
+            let (entries, _) = self.entries();
+            let any = !entries.is_empty();
+            let mut begun = entries.into_iter().filter(|entry| !entry.never_began());
+            let failed = begun.find(|entry| {
                 HistoryItem::read(&entry.folder).is_ok_and(|item| item.status == BuildStatus::Error)
-            })
-            .map(Entry::found)
-            .ok_or(FindError::NoneFailed)
+            });
+            (failed.map(Entry::found), any)
+        });
+        failed.ok_or(if any {
+            FindError::NoneFailed
+        } else {
+            FindError::NoBuilds
+        })
     }
 
     fn named(&self, name: &str) -> Result<(Sid, BuildFolder), FindError> {
@@ -143,26 +166,16 @@ impl History {
                 }
             }
         }
-        let (entries, _) = self.all_entries();
-        let whole = |entry: &Entry| entry.sid.build == name;
-        let beginning = |entry: &Entry| {
-            !name.is_empty()
-                // Those of a server are numbered: 1 is not the beginning of 17.
-                && !is_numbered(&entry.sid.build)
-                && (entry.sid.build.starts_with(name)
-                    // `ORG/REPO/` and then the beginning of an id.
-                    || (name.contains('/') && entry.sid.to_string().starts_with(name)))
-        };
-        let fits: [&dyn Fn(&Entry) -> bool; 2] = [&whole, &beginning];
-        for fits in fits {
-            let mut found: Vec<&Entry> = entries.iter().filter(|entry| fits(entry)).collect();
+        for is_meant in [is_called, is_begun_by] {
+            let mut found = self.candidates(name);
+            found.retain(|(sid, _)| is_meant(sid, name));
             match found.len() {
                 0 => {}
-                1 => return Ok(found.remove(0).clone().found()),
+                1 => return Ok(found.remove(0)),
                 _ => {
                     return Err(FindError::Ambiguous {
                         name: name.to_owned(),
-                        candidates: found.iter().map(|entry| entry.sid.clone()).collect(),
+                        candidates: found.into_iter().map(|(sid, _)| sid).collect(),
                     });
                 }
             }
@@ -175,6 +188,27 @@ impl History {
         Err(FindError::NotFound(name.to_owned()))
     }
 
+    /// At least the builds that a name may mean, newest first.
+    fn candidates(&self, name: &str) -> Vec<(Sid, BuildFolder)> {
+        let asked = self.ask(|index, _| {
+            let end = format!("{name}{}", char::MAX);
+            let (name, end) = (name, end.as_str());
+            let begins = "b.build >= ? AND b.build <= ?";
+            let condition = if name.contains('/') {
+                let whole = "b.org || '/' || b.repo || '/' || b.build";
+                let any = format!("{begins} OR {whole} >= ? AND {whole} <= ?");
+                Condition::new(&any, [name, end, name, end])
+            } else {
+                Condition::new(begins, [name, end])
+            };
+            index.find(&self.scope, &condition.imported_too())
+        });
+        asked.ok().flatten().unwrap_or_else(|| {
+            let (entries, _) = self.all_entries();
+            entries.into_iter().map(Entry::found).collect()
+        })
+    }
+
     /// The recording that a path names: a folder with one, its journal, or one that was exported.
     fn at_path(&self, path: &Path) -> Result<(Sid, BuildFolder), FindError> {
         if is_exported(path) {
@@ -184,6 +218,19 @@ impl History {
         let (sid, _) = journal::peek(&folder.journal)?;
         Ok((sid, folder))
     }
+}
+
+fn is_called(sid: &Sid, name: &str) -> bool {
+    sid.build == name
+}
+
+fn is_begun_by(sid: &Sid, name: &str) -> bool {
+    !name.is_empty()
+        // Those of a server are numbered: 1 is not the beginning of 17.
+        && !is_numbered(&sid.build)
+        && (sid.build.starts_with(name)
+            // `ORG/REPO/` and then the beginning of an id.
+            || (name.contains('/') && sid.to_string().starts_with(name)))
 }
 
 /// `build-17`, as servers call builds.

@@ -4,30 +4,29 @@
 //! this machine, and is nothing else: neither the newest build nor an earlier one of a repository, nor one that has
 //! to be closed.
 //!
-//! The folders are the truth; nothing else is kept about them. To list a build its journal
-//! is read, without the lines that cannot change what a list shows.
+//! The folders are the truth. Lists come from the [`index`](super::index), which is brought up to
+//! date before it is asked; where it cannot be used they are read from the folders
+//! (`by_folder.rs`).
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::domain::{Build, BuildStatus, Millis, Sid, file_name};
+use crate::domain::{BuildStatus, Millis, Sid, file_name};
 use crate::journal::{self, JournalError};
 
-use super::{BuildFolder, Home};
+use super::filter::Filter;
+use super::index::{Folding, IndexError, Place, Problems, Progress, Rows, Scope, Too, is_detail};
+use super::{BuildFolder, Home, pins};
 
 /// The recorded builds of this user, or of one repository.
 #[derive(Debug, Clone)]
 pub struct History {
-    builds: PathBuf,
-    imported: PathBuf,
+    pub(super) index: Place,
     /// Where exported recordings are unpacked to be looked at.
     pub(super) opened: PathBuf,
-    /// Org and repo, as folder names.
-    repo: Option<[String; 2]>,
-    /// Builds that ended before they began are listed too.
-    refused_too: bool,
+    pub(super) scope: Scope,
+    pub(super) too: Too,
+    pub(super) filter: Filter,
+    progress: Progress,
 }
 
 /// What a list shows of a build.
@@ -65,222 +64,181 @@ pub struct HistoryItem {
     pub jobs_total: usize,
     /// How many of them failed.
     pub jobs_failed: usize,
+    /// It is to be kept, whatever else is removed.
+    pub pinned: bool,
 }
 
-/// What was found in the folders.
+/// What was found.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// Newest first.
     pub items: Vec<HistoryItem>,
     /// Journals that cannot be read; the errors name the files.
     pub unreadable: Vec<JournalError>,
-}
-
-/// A build whose journal has been looked at only briefly.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) sid: Sid,
-    pub(super) created: Option<Millis>,
-    pub(super) folder: BuildFolder,
-    /// It was recorded elsewhere.
-    pub(super) imported: bool,
-}
-
-impl Entry {
-    /// It is an attempt that came to nothing, and no build to go back to. One that cannot be read
-    /// is taken for a build: reading it says why.
-    pub(super) fn never_began(&self) -> bool {
-        journal::never_began(&self.folder.journal).unwrap_or(false)
-    }
+    /// Why the folders were read instead of the index.
+    pub without_index: Option<IndexError>,
 }
 
 impl History {
     /// All recorded builds.
     pub fn new(home: &Home) -> Self {
         Self {
-            builds: home.builds(),
-            imported: home.imported(),
+            index: Place::of(home),
             opened: home.recordings(),
-            repo: None,
-            refused_too: false,
+            scope: Scope::Everything,
+            too: Too {
+                refused: false,
+                imported: true,
+            },
+            filter: Filter::default(),
+            progress: |_, _| {},
         }
     }
 
     /// Only the builds of one repository.
     #[must_use]
     pub fn of_repo(mut self, org: &str, repo: &str) -> Self {
-        self.repo = Some([file_name(org), file_name(repo)]);
+        self.scope = Scope::Repo([file_name(org), file_name(repo)]);
         self
     }
 
     /// Lists those too that ended before they began: attempts rather than builds.
     #[must_use]
     pub fn with_refused(mut self, refused_too: bool) -> Self {
-        self.refused_too = refused_too;
+        self.too.refused = refused_too;
+        self
+    }
+
+    /// Leaves out what was imported.
+    #[must_use]
+    pub(super) fn of_this_machine(mut self) -> Self {
+        self.too.imported = false;
+        self
+    }
+
+    /// Lists only builds that a filter lets through.
+    #[must_use]
+    pub fn matching(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Tells how far it is when many journals have to be read.
+    #[must_use]
+    pub fn telling(mut self, progress: Progress) -> Self {
+        self.progress = progress;
         self
     }
 
     /// The newest builds, at most `limit` of them.
     pub fn list(&self, limit: usize) -> Listing {
-        let (entries, mut unreadable) = self.all_entries();
-        let mut items = Vec::new();
-        for entry in entries {
-            if items.len() == limit {
-                break;
-            }
-            if !self.refused_too && entry.never_began() {
-                continue;
-            }
-            match HistoryItem::read(&entry.folder) {
-                Ok(mut item) => {
-                    item.imported = entry.imported;
-                    items.push(item);
-                }
-                Err(error) => unreadable.push(error),
-            }
-        }
-        Listing { items, unreadable }
-    }
-
-    /// The builds that some process works on right now, newest first. Cheaper than listing:
-    /// no journal is read.
-    pub fn running(&self) -> Vec<(Sid, BuildFolder)> {
-        let (entries, _) = self.entries();
-        entries
-            .into_iter()
-            .filter(|entry| {
-                let path = &entry.folder.journal;
-                journal::is_in_use(path) && !journal::ends_with_build_end(path)
+        let asked = self.ask(|index, unreadable| {
+            let items = index.list(&self.scope, &self.filter, self.too, limit)?;
+            Ok(Listing {
+                items,
+                unreadable,
+                without_index: None,
             })
-            .map(|entry| (entry.sid, entry.folder))
-            .collect()
+        });
+        match asked {
+            Ok(Some(listing)) => listing,
+            Ok(None) => self.list_folders(limit),
+            Err(error) => Listing {
+                without_index: Some(error),
+                ..self.list_folders(limit)
+            },
+        }
     }
 
-    /// The builds of this machine, newest first; their journals are looked at only briefly. Folders
-    /// without a journal are passed over: a build that is just being created has none yet.
-    pub(super) fn entries(&self) -> (Vec<Entry>, Vec<JournalError>) {
-        let mut found = Found::default();
-        found.look(self.folders(), false);
-        found.sorted()
+    /// The builds that some process works on right now, newest first.
+    pub fn running(&self) -> Vec<(Sid, BuildFolder)> {
+        let (folders, _) = self.unsettled();
+        let in_use = folders.into_iter().filter(|folder| {
+            let path = &folder.journal;
+            journal::is_in_use(path) && !journal::ends_with_build_end(path)
+        });
+        let mut found = super::by_folder::Found::default();
+        found.look(in_use, false);
+        let (entries, _) = found.sorted();
+        let entries = entries.into_iter();
+        entries.map(|entry| (entry.sid, entry.folder)).collect()
     }
 
-    /// As [`Self::entries`], with what was imported.
-    pub(super) fn all_entries(&self) -> (Vec<Entry>, Vec<JournalError>) {
-        let mut found = Found::default();
-        found.look(self.folders(), false);
-        let own: HashSet<Sid> = found
-            .entries
-            .iter()
-            .map(|entry| entry.sid.clone())
-            .collect();
-        found.look(self.folders_below(&self.imported), true);
-        // It was imported before the same build was followed here.
-        let is_shown = |entry: &Entry| !entry.imported || !own.contains(&entry.sid);
-        found.entries.retain(is_shown);
-        found.sorted()
+    /// The folders of builds that have no end yet, or of which that is not known; in no order, and
+    /// why not all can be told.
+    pub(super) fn unsettled(&self) -> (Vec<BuildFolder>, Vec<JournalError>) {
+        let asked = self.ask(|index, problems| Ok((index.unsettled(&self.scope)?, problems)));
+        if let Ok(Some(found)) = asked {
+            return found;
+        }
+        let (folders, problem) = self.folders();
+        (folders, Vec::from_iter(problem))
+    }
+
+    /// Takes note of a build that has begun or ended, so that the next list need not. Blocks; what
+    /// goes wrong is made good for by that list.
+    pub fn note(home: &Home, sid: &Sid) {
+        let history = Self::new(home).of_repo(&sid.org, &sid.repo);
+        // As said.
+        let _ = history.ask(|index, _| index.read_again(sid));
+    }
+
+    /// Makes the index anew from the folders, and says how many builds are in it. The old one is
+    /// there until then.
+    pub fn reindex(&self) -> Result<(usize, Vec<JournalError>), IndexError> {
+        if !self.index.trees.exist() {
+            return Ok(Default::default());
+        }
+        self.index.make(&Scope::Everything, true, self.progress)
+    }
+
+    /// Asks the index. `None`: there is nothing it could be of.
+    pub(super) fn ask<T>(
+        &self,
+        question: impl Fn(&mut super::index::Index<'_>, Problems) -> Result<T, IndexError>,
+    ) -> Result<Option<T>, IndexError> {
+        if !self.index.trees.exist() {
+            return Ok(None);
+        }
+        self.index
+            .ask(&self.scope, self.progress, question)
+            .map(Some)
     }
 
     /// The folders that a build of this name may be in, the one of this machine first.
     pub(super) fn folders_of(&self, sid: &Sid) -> [BuildFolder; 2] {
-        [&self.builds, &self.imported].map(|builds| BuildFolder::below(builds, sid))
-    }
-
-    /// The folders of all builds of this machine, in no order, and why not all can be told.
-    pub(super) fn folders(&self) -> (Vec<BuildFolder>, Option<JournalError>) {
-        self.folders_below(&self.builds)
-    }
-
-    fn folders_below(&self, builds: &Path) -> (Vec<BuildFolder>, Option<JournalError>) {
-        let mut problem = None;
-        let mut inside = |dir: &Path| {
-            subfolders(dir).unwrap_or_else(|source| {
-                problem.get_or_insert(JournalError::Io {
-                    action: "look for",
-                    path: dir.join("*"),
-                    source,
-                });
-                Vec::new()
-            })
-        };
-        let repos = match &self.repo {
-            Some([org, repo]) => vec![builds.join(org).join(repo)],
-            None => inside(builds).iter().flat_map(|org| inside(org)).collect(),
-        };
-        let folders: Vec<BuildFolder> = repos
-            .iter()
-            .flat_map(|repo| inside(repo))
-            .map(|build| BuildFolder::at(&build))
-            .collect();
-        (folders, problem)
-    }
-}
-
-/// What was found in folders.
-#[derive(Debug, Default)]
-struct Found {
-    entries: Vec<Entry>,
-    unreadable: Vec<JournalError>,
-}
-
-impl Found {
-    fn look(&mut self, folders: (Vec<BuildFolder>, Option<JournalError>), imported: bool) {
-        self.unreadable.extend(folders.1);
-        for folder in folders.0 {
-            match journal::peek(&folder.journal) {
-                Ok((sid, created)) => self.entries.push(Entry {
-                    sid,
-                    created,
-                    folder,
-                    imported,
-                }),
-                Err(JournalError::Missing(_)) => {}
-                Err(error) => self.unreadable.push(error),
-            }
-        }
-    }
-
-    fn sorted(mut self) -> (Vec<Entry>, Vec<JournalError>) {
-        let entries = &mut self.entries;
-        entries.sort_by_cached_key(|entry| Reverse((entry.created, entry.sid.clone())));
-        (self.entries, self.unreadable)
+        let trees = &self.index.trees;
+        [&trees.own, &trees.imported].map(|builds| BuildFolder::below(builds, sid))
     }
 }
 
 impl HistoryItem {
     /// Reads what a list shows of a build.
     pub fn read(folder: &BuildFolder) -> Result<Self, JournalError> {
-        // Asked before the journal is read: a build that ends in between is then shown as
-        // running, with its end, not as one that broke off.
-        let running = journal::is_in_use(&folder.journal);
-        let mut build = Build::default();
-        let mut first = None;
-        let sid = journal::read_lines(&folder.journal, |line| {
-            if line.type_name().is_some_and(is_detail) {
-                return;
-            }
-            if let Ok(event) = line.event() {
-                first = first.or(event.time);
-                build.apply(&event);
-            }
-        })?;
-        Ok(Self {
-            sid,
+        let (running, rows) = read_briefly(folder)?;
+        Ok(Self::of(folder, running, false, rows))
+    }
+
+    pub(super) fn of(folder: &BuildFolder, running: bool, imported: bool, rows: Rows) -> Self {
+        Self {
             folder: folder.clone(),
-            running: running && !build.is_over(),
-            imported: false,
-            interrupted: build.interrupted,
-            created: build.created.or(first),
-            start: build.start_time,
-            end: build.end_time,
-            jobs_total: build.jobs().len(),
-            jobs_failed: build.failed_jobs().len(),
-            branch: build.git.branch,
-            commit: build.git.commit_id,
-            commit_message: build.git.message.as_deref().map(first_line),
-            dirty: build.git.dirty,
-            message: build.message,
-            status: build.status,
-        })
+            running: running && !rows.status.is_final(),
+            imported,
+            interrupted: rows.interrupted,
+            created: rows.created,
+            start: rows.start,
+            end: rows.end,
+            jobs_total: rows.jobs.len(),
+            jobs_failed: rows.failed,
+            branch: rows.branch,
+            commit: rows.commit,
+            commit_message: rows.commit_message.as_deref().map(first_line),
+            dirty: rows.dirty,
+            message: rows.reason,
+            status: rows.status,
+            pinned: pins::is_pinned(folder),
+            sid: rows.sid,
+        }
     }
 
     /// Nobody works on it any more, and it has no end: its program was killed and no other
@@ -290,31 +248,25 @@ impl HistoryItem {
     }
 }
 
-/// Events that change nothing a list shows. They are most of a journal.
-fn is_detail(type_name: &str) -> bool {
-    match type_name.split_once('/') {
-        Some(("command" | "sidecar", _)) => true,
-        Some(("container", name)) => name != "job-queued",
-        Some(("tui", name)) => name != "interrupted",
-        _ => false,
-    }
+/// Reads a journal without the lines that cannot change what a list shows, and whether some
+/// process works on it.
+pub(super) fn read_briefly(folder: &BuildFolder) -> Result<(bool, Rows), JournalError> {
+    // Asked before the journal is read: a build that ends in between is then shown as
+    // running, with its end, not as one that broke off.
+    let running = journal::is_in_use(&folder.journal);
+    let mut folding = Folding::default();
+    let sid = journal::read_lines(&folder.journal, |line| {
+        if line.type_name().is_some_and(is_detail) {
+            return;
+        }
+        match line.event() {
+            Ok(event) => folding.apply(&event),
+            Err(_) => folding.pass_over(),
+        }
+    })?;
+    Ok((running, folding.rows(&sid)))
 }
 
-fn first_line(text: &str) -> String {
+pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
-}
-
-/// The folders in a folder; none when there is no such folder.
-fn subfolders(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let folders = entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        // No id makes such a name: something is being written there.
-        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
-        .map(|entry| entry.path());
-    Ok(folders.collect())
 }

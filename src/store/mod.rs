@@ -3,7 +3,7 @@
 //! - [`Home`]: all folders (design.md, "On disk"); start reading here.
 //! - [`ObjectBlobs`]: artifacts, caches and workspaces, in a folder or a bucket.
 //! - [`History`]: the builds that were recorded, newest first, and finding the one a user
-//!   means.
+//!   means; from an index of them, which is only a cache of what the folders say.
 //! - [`RecordedPast`]: the builds before one.
 //! - [`Packing`], [`import`]: recordings in one file, written and taken in.
 //! - [`recover_interrupted`]: puts right what a killed program has left behind.
@@ -11,11 +11,15 @@
 //! What a journal looks like inside is the business of `journal`, of a log that of `logs`.
 
 mod blobs;
+mod by_folder;
 mod drafts;
+mod filter;
 mod find;
 mod folders;
 mod history;
+mod index;
 mod past;
+mod pins;
 mod portable;
 mod recover;
 #[cfg(test)]
@@ -23,9 +27,11 @@ mod tests;
 
 pub use blobs::{BucketSettings, CredentialsError, Keys, ObjectBlobs, Profiles, SharedBlobs};
 pub use drafts::{Draft, remove_stale_drafts};
+pub use filter::{Facts, Filter, Wanted, words};
 pub use find::{BuildSpec, FindError};
 pub use folders::{BuildFolder, FolderError, Home, RuntimeFolder, create_private};
 pub use history::{History, HistoryItem, Listing};
+pub use index::{IndexError, Progress};
 pub use past::RecordedPast;
 pub use portable::{
     ENDING, Fault, FileEntry, Imported, Manifest, Origin, Outcome, Packing, PortableError, Quota,

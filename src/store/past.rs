@@ -38,7 +38,9 @@ impl RecordedPast {
     /// its repository.
     pub fn new(home: &Home, sid: &Sid, branch: Option<&str>) -> Self {
         Self(Arc::new(Inner {
-            history: History::new(home).of_repo(&sid.org, &sid.repo),
+            history: History::new(home)
+                .of_this_machine()
+                .of_repo(&sid.org, &sid.repo),
             sid: sid.clone(),
             branch: branch.map(str::to_owned),
             found: OnceLock::new(),
@@ -47,56 +49,37 @@ impl RecordedPast {
 }
 
 impl Inner {
-    /// Reads the newest builds until both are found. Blocks.
+    /// Looks for both among the newest builds. Blocks.
     fn look(&self) -> Result<Found, String> {
-        let (entries, _) = self.history.entries();
-        let own = |sid: &Sid| *sid == self.sid;
+        // The build itself is among them, and whatever began after it.
+        let listing = self.history.list(FARTHEST);
+        let own = |item: &HistoryItem| item.sid == self.sid;
         // What is newer than this build has nothing to do with it.
-        let older = entries.iter().skip_while(|entry| !own(&entry.sid)).skip(1);
-        let older: Vec<_> = if entries.iter().any(|entry| own(&entry.sid)) {
-            older.collect()
-        } else {
-            entries.iter().collect()
+        let older = match listing.items.iter().position(own) {
+            Some(place) => &listing.items[place + 1..],
+            None => &listing.items[..],
         };
         // On the branch, and on any.
         let mut on_branch = [None, None];
         let mut anywhere = [None, None];
-        for entry in older.into_iter().take(FARTHEST) {
-            if entry.never_began() {
-                continue;
-            }
-            // One that cannot be read is no help.
-            let Ok(item) = HistoryItem::read(&entry.folder) else {
-                continue;
-            };
-            if !item.status.is_final() {
-                continue;
-            }
+        for item in older.iter().filter(|item| item.status.is_final()) {
             let mut slots = vec![&mut anywhere];
             if self.branch.is_some() && item.branch == self.branch {
                 slots.push(&mut on_branch);
             }
             let green = item.status == BuildStatus::Success;
             for [previous, last_success] in slots {
-                previous.get_or_insert_with(|| item.clone());
+                previous.get_or_insert(item);
                 if green {
-                    last_success.get_or_insert_with(|| item.clone());
+                    last_success.get_or_insert(item);
                 }
-            }
-            let done = if self.branch.is_some() {
-                &on_branch
-            } else {
-                &anywhere
-            };
-            if done.iter().all(Option::is_some) {
-                break;
             }
         }
         let [previous, last_success] = match on_branch {
             [None, None] => anywhere,
             found => found,
         };
-        let read = |item: Option<HistoryItem>| item.as_ref().map(with_results).transpose();
+        let read = |item: Option<&HistoryItem>| item.map(with_results).transpose();
         Ok(Found {
             previous: read(previous)?,
             last_success: read(last_success)?,

@@ -47,9 +47,11 @@ pub struct Sweep {
 /// Closes all builds whose program is gone, and removes their sockets and tokens. Safe
 /// while other processes run builds: theirs are locked.
 pub fn recover_interrupted(home: &Home, now: Millis) -> Sweep {
-    let (folders, problem) = History::new(home).folders();
+    // Builds that have their end need nothing, and are not looked at.
+    let (folders, problems) = History::new(home).unsettled();
     let mut sweep = Sweep {
-        problems: Vec::from_iter(problem),
+        // Of journals that cannot be read, closing them tells below.
+        problems: problems.into_iter().filter(is_about_folders).collect(),
         ..Sweep::default()
     };
     for folder in folders {
@@ -66,6 +68,10 @@ pub fn recover_interrupted(home: &Home, now: Millis) -> Sweep {
         }
     }
     sweep
+}
+
+fn is_about_folders(error: &JournalError) -> bool {
+    matches!(error, JournalError::Io { path, .. } if path.ends_with("*"))
 }
 
 /// Closes one build, if its program is gone and it has no end.

@@ -23,7 +23,7 @@ use crate::hosts::{Host, HostChild};
 use crate::ports::{BlobKey, BlobStore, Checkout, Clock, SystemClock, chain};
 use crate::script;
 use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
-use crate::store::{BuildFolder, Home, create_private};
+use crate::store::{BuildFolder, History, Home, create_private};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::again;
@@ -41,6 +41,8 @@ use super::upstream;
 const JOB_GRACE: Duration = Duration::from_secs(10);
 /// Tokens outlive any build: 6 hours for the longest job, and some more.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
+/// How long the end of a build waits until the index has it. The next list does it else.
+const NOTING: Duration = Duration::from_secs(1);
 
 /// What a user wants built; options are checked, nothing has been touched yet.
 #[derive(Debug, Clone)]
@@ -478,10 +480,14 @@ async fn set_up(
     for remark in remarks {
         handle.warn(None, remark);
     }
+    // Nobody waits for it.
+    drop(note(home, &sid));
+    let home = home.clone();
     let summary = tokio::spawn(async move {
         // Keeps the checkout's temporary worktree until nothing works in it any more.
         let _checkout = checkout;
         let summary = engine.run(command).await;
+        let noted = note(&home, &sid);
         leftovers.remove();
         api.close();
         shutdown.cancel();
@@ -489,6 +495,8 @@ async fn set_up(
         let _ = serving.await;
         // What cannot be removed does no harm: nothing answers there any more.
         let _ = runtime.remove();
+        // Likewise of what is late.
+        let _ = tokio::time::timeout(NOTING, noted).await;
         summary
     });
     Ok(RunningBuild {
@@ -496,6 +504,12 @@ async fn set_up(
         folder,
         summary,
     })
+}
+
+/// Has the index of builds take note of one, beside everything else.
+fn note(home: &Home, sid: &Sid) -> JoinHandle<()> {
+    let (home, sid) = (home.clone(), sid.clone());
+    tokio::task::spawn_blocking(move || History::note(&home, &sid))
 }
 
 /// Puts artifacts of an earlier build where jobs of this one look for them. The error is a sentence.
