@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
+use super::history::ListArgs;
 use super::remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, TriggerArgs, UnblockArgs,
     WhoamiArgs,
@@ -59,6 +60,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// List the builds that are kept here, or those of a server.
     List(ListArgs),
+    /// Make the index of the builds that are kept here anew (`help history`).
+    Reindex,
     /// Show one build: its jobs, how they ended, what they left behind.
     Show(ShowArgs),
     /// Print the logs of a build.
@@ -495,30 +498,6 @@ pub struct ReplayArgs {
     pub plain: bool,
 
     /// Print the journal, one JSON object a line.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `list`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ListArgs {
-    /// Only builds of this repository.
-    #[arg(long)]
-    pub repo: Option<String>,
-
-    /// The builds of this server instead, by its name or its address.
-    #[arg(long, value_name = "NAME")]
-    pub server: Option<String>,
-
-    /// At most this many, newest first.
-    #[arg(short = 'n', long, default_value_t = 20)]
-    pub limit: usize,
-
-    /// Also those that were refused before they began.
-    #[arg(long)]
-    pub all: bool,
-
-    /// One JSON object a line.
     #[arg(long)]
     pub json: bool,
 }

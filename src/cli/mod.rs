@@ -6,16 +6,20 @@
 
 mod args;
 mod clean;
+mod history;
+mod moment;
 pub mod plain;
 mod remote;
 mod serve;
 
 pub use args::{
     Args, AttachArgs, BuildArgs, Command, DemoArgs, DescribedApi, ExecutorChoice, LaunchArgs,
-    LibraryPart, ListArgs, LogsArgs, Output, PullChoice, ReplayArgs, RerunArgs, RunArgs,
-    RunnerChoice, ShowArgs,
+    LibraryPart, LogsArgs, Output, PullChoice, ReplayArgs, RerunArgs, RunArgs, RunnerChoice,
+    ShowArgs,
 };
 pub use clean::{clean, clean_lines};
+pub use history::ListArgs;
+pub use moment::Moment;
 pub use remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, ServerOption, StoreChoice,
     TriggerArgs, UnblockArgs, WhoamiArgs,

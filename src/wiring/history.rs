@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::api_client::{ApiClient, ApiError};
 use crate::app::usage;
 use crate::cli::plain::{self, spell_duration, spell_size};
-use crate::cli::{ListArgs, LogsArgs, ShowArgs, UnblockArgs, clean, clean_lines};
-use crate::domain::{BlobKind, Build, JobId, JobState, LogId, Millis, Sid, file_name};
+use crate::cli::{LogsArgs, ShowArgs, UnblockArgs, clean, clean_lines};
+use crate::domain::{BlobKind, Build, JobId, JobState, LogId, Millis, Sid};
 use crate::edn::{self, Value};
 use crate::journal::Journal;
 use crate::logs::{LogPaths, LogReader, Stream};
@@ -17,82 +17,6 @@ use crate::wire;
 
 use super::error::{Exit, UserError};
 use super::local;
-
-/// `list`.
-pub(super) fn list(home: &Home, args: &ListArgs) -> Result<Exit, UserError> {
-    let mut out = io::BufWriter::new(io::stdout());
-    let mut history = History::new(home).with_refused(args.all);
-    if let Some(repo) = &args.repo {
-        let name = repo.strip_prefix("local/").unwrap_or(repo);
-        history = history.of_repo("local", &repo_named(home, name));
-    }
-    let listing = history.list(args.limit);
-    for error in &listing.unreadable {
-        complain!("monkeyci-tui: {}", UserError::of(error));
-    }
-    let now = SystemClock.now();
-    for item in &listing.items {
-        let line = if args.json {
-            serde_json::json!({
-                "sid": item.sid.to_string(),
-                "status": item.status.as_str(),
-                "start-time": item.start,
-                "end-time": item.end,
-                "branch": item.branch,
-                "commit-id": item.commit,
-                "jobs": item.jobs_total,
-                "failed": item.jobs_failed,
-                "message": item.message,
-            })
-            .to_string()
-        } else {
-            let took = match (item.start.or(item.created), item.end) {
-                (Some(start), Some(end)) => spell_duration(end - start),
-                _ => "-".to_owned(),
-            };
-            clean(&format!(
-                "{:<30} {:<12} {:>12} {:>10}  {}{}",
-                item.sid.build,
-                item.status,
-                item.created.map_or_else(
-                    || "-".to_owned(),
-                    |at| format!("{} ago", spell_duration(now - at))
-                ),
-                took,
-                item.sid.repo,
-                item.branch
-                    .as_ref()
-                    .map(|branch| format!(" · {branch}"))
-                    .unwrap_or_default(),
-            ))
-        };
-        quiet(writeln!(out, "{line}"))?;
-    }
-    quiet(out.flush())?;
-    if listing.items.is_empty() && !args.json {
-        match &args.repo {
-            Some(repo) => complain!("no builds of {} yet", clean(repo)),
-            None => complain!("no builds yet: `monkeyci-tui build` makes one"),
-        }
-    }
-    Ok(Exit::Success)
-}
-
-/// The repository that is meant: one of that name, or else one without a remote, whose name has a hash
-/// behind it.
-fn repo_named(home: &Home, name: &str) -> String {
-    let builds = home.builds().join("local");
-    if builds.join(file_name(name)).is_dir() {
-        return name.to_owned();
-    }
-    let known = std::fs::read_dir(&builds).into_iter().flatten().flatten();
-    let mut names = known.filter_map(|entry| entry.file_name().into_string().ok());
-    let is_meant = |known: &String| {
-        let hash = known.strip_prefix(name).and_then(|it| it.strip_prefix('-'));
-        hash.is_some_and(|it| it.len() == 8 && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
-    names.find(is_meant).unwrap_or_else(|| name.to_owned())
-}
 
 /// `show`.
 pub(super) fn show(home: &Home, args: &ShowArgs) -> Result<Exit, UserError> {

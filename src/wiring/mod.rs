@@ -2,8 +2,8 @@
 //! lets them meet.
 //!
 //! [`run`] is the program. `local.rs` starts a build, `host.rs` its script's host, `screen.rs` shows it, `report.rs`
-//! prints it, `desk.rs` carries out what the app asks for, `serve.rs` is the server, `history.rs` has the commands
-//! over recorded builds, `storage.rs` opens where artifacts are kept, `servers.rs` knows which MonkeyCI server is meant,
+//! prints it, `desk.rs` carries out what the app asks for, `serve.rs` is the server, `list.rs` and `history.rs` have
+//! the commands over recorded builds, `storage.rs` opens where artifacts are kept, `servers.rs` knows which MonkeyCI server is meant,
 //! `on_server.rs` has the commands over its builds, `error.rs` decides exit statuses.
 
 /// Says something on stderr. One that has gone away (a closed window) hears nothing, which is
@@ -28,6 +28,7 @@ mod executor;
 mod follow;
 mod history;
 mod host;
+mod list;
 mod local;
 mod log_desk;
 mod login;
@@ -161,9 +162,10 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
             let home = home()?;
             match list.server.clone() {
                 Some(server) => wait(async move { on_server::list(&home, &server, &list).await }),
-                None => history::list(&recovered(home), &list),
+                None => list::list(&recovered(home), &list),
             }
         }
+        Some(Command::Reindex) => list::reindex(&home()?),
         Some(Command::Show(show)) => {
             let home = home()?;
             if on_server::is_remote(&show.build, show.server.as_deref()) {

@@ -9,13 +9,17 @@ use crate::domain::{BuildStatus, JobId, JobStatus, Millis, Sid, file_name};
 use crate::edn::{Map, Value};
 use crate::ports::{Clock, SystemClock};
 use crate::remote::{BuildInfo, Client, Downloaded};
-use crate::store::Home;
+use crate::store::{Facts, Filter, Home, words};
 use crate::wire;
 
 use super::credentials;
 use super::error::{Exit, UserError};
 use super::history::quiet;
+use super::list;
 use super::servers::{self, Resolved, Servers, said};
+
+/// Builds of an org among which those are looked for that are asked for, at least.
+const MOST_SEARCHED: usize = 1000;
 
 /// Whether what was typed can only mean a build on a server, whatever is recorded here.
 pub(super) fn is_remote(typed: &str, server: Option<&str>) -> bool {
@@ -147,6 +151,8 @@ fn refuse_if_over(build: &BuildInfo, what: &str) -> Result<(), UserError> {
 pub(super) async fn list(home: &Home, server: &str, args: &ListArgs) -> Result<Exit, UserError> {
     let place = Place::of(home, Some(server), None)?;
     let client = &place.client;
+    let now = SystemClock.now();
+    let filter = list::filter(args, now)?;
     let builds = match &args.repo {
         Some(repo) => {
             let (org, repo) = match repo.split_once('/') {
@@ -156,14 +162,24 @@ pub(super) async fn list(home: &Home, server: &str, args: &ListArgs) -> Result<E
             client.builds(org, repo).await
         }
         None => {
-            let count = u32::try_from(args.limit).ok();
-            client.recent(place.resolved.org()?, None, count).await
+            // What is filtered out here must not take the place of what is looked for.
+            let count = if list::is_filtered(args) {
+                args.limit.max(MOST_SEARCHED)
+            } else {
+                args.limit
+            };
+            let count = u32::try_from(count).ok();
+            client
+                .recent(place.resolved.org()?, filter.since, count)
+                .await
         }
     };
     let builds = builds.map_err(|error| said(&error))?;
+    let any = !builds.is_empty();
+    let builds = builds.into_iter().filter(|build| is_wanted(build, &filter));
+    let builds: Vec<BuildInfo> = builds.take(args.limit).collect();
     let mut out = BufWriter::new(std::io::stdout());
-    let now = SystemClock.now();
-    for build in builds.iter().take(args.limit) {
+    for build in &builds {
         let line = if args.json {
             json_line(build)
         } else {
@@ -173,9 +189,30 @@ pub(super) async fn list(home: &Home, server: &str, args: &ListArgs) -> Result<E
     }
     quiet(out.flush())?;
     if builds.is_empty() && !args.json {
-        complain!("there are no builds yet");
+        complain!(
+            "{}",
+            if any {
+                "no build is like that"
+            } else {
+                "there are no builds yet"
+            }
+        );
     }
     Ok(Exit::Success)
+}
+
+/// A server's lists say less of a build than what is recorded here: nothing of its jobs.
+fn is_wanted(build: &BuildInfo, filter: &Filter) -> bool {
+    let git = &build.git;
+    let texts = [&git.message, &git.branch, &git.commit_id, &build.message];
+    let texts = texts.into_iter().flatten().chain([&build.build_id]);
+    filter.matches(&Facts {
+        status: &build.status,
+        branch: git.branch.as_deref(),
+        created: build.start,
+        jobs: &[],
+        words: &texts.flat_map(|text| words(text)).collect(),
+    })
 }
 
 fn json_line(build: &BuildInfo) -> String {

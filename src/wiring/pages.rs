@@ -23,6 +23,7 @@ const PAGES: &[(&str, &str)] = &[
         include_str!("../../assets/docs/exit-status.md"),
     ),
     ("files", include_str!("../../assets/docs/files.md")),
+    ("history", include_str!("../../assets/docs/history.md")),
     ("library", include_str!("../../assets/docs/library.md")),
     ("protocol", include_str!("../../assets/docs/protocol.md")),
     ("remote", include_str!("../../assets/docs/remote.md")),

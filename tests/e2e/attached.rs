@@ -194,6 +194,20 @@ fn a_working_tree_is_built_on_a_server_as_it_is() {
         look(args).exits(2).complains("found nothing");
     }
     assert!(!look(&["list"]).exits(0).out.contains("99"));
+    for (filter, one, other) in [
+        (["--status", "success"], true, false),
+        (["--status", "failed"], false, true),
+        (["--text", "build 1"], true, false),
+        (["--since", "1h"], true, true),
+        (["--until", "1h"], false, false),
+    ] {
+        for at in [&["--repo", &server.repo][..], &[]] {
+            let args = [&["list", "--server", "ci"], at, &filter].concat();
+            let listed = look(&args).exits(0);
+            let has = |build: &str| listed.out.contains(build);
+            assert_eq!((has("build-1"), has("build-2")), (one, other), "{args:?}");
+        }
+    }
     // What is recorded of another number is not meant.
     look(&["logs", &format!("local@ci/{}/build-", server.repo)]).exits(2);
     // Who may not, and what is none.

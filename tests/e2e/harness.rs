@@ -259,6 +259,11 @@ impl Running {
         self
     }
 
+    /// True when it has ended.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub fn wait(mut self) -> Ran {

@@ -17,6 +17,7 @@ mod crashes;
 mod faults;
 mod fixtures;
 mod harness;
+mod history;
 mod hosts;
 mod limits;
 mod moto;

@@ -1,0 +1,180 @@
+//! `list` and `reindex`: the builds that are kept here, by their index.
+
+use std::io::{self, IsTerminal, Write};
+
+use jiff::tz::TimeZone;
+
+use crate::cli::plain::spell_duration;
+use crate::cli::{ListArgs, clean};
+use crate::domain::{JobId, Millis, file_name};
+use crate::ports::{Clock, SystemClock};
+use crate::store::{Filter, History, HistoryItem, Home, Wanted, words};
+
+use super::error::{Exit, UserError};
+use super::history::quiet;
+
+/// So many journals are read before anybody is told that it takes a while.
+const A_WHILE: usize = 1000;
+
+/// `list`.
+pub(super) fn list(home: &Home, args: &ListArgs) -> Result<Exit, UserError> {
+    let now = SystemClock.now();
+    let mut history = History::new(home)
+        .with_refused(args.all)
+        .matching(filter(args, now)?)
+        .telling(progress);
+    if let Some(repo) = &args.repo {
+        let (org, name) = repo_named(home, repo);
+        history = history.of_repo(&org, &name);
+    }
+    let listing = history.list(args.limit);
+    for error in &listing.unreadable {
+        complain!("monkeyci-tui: {}", UserError::of(error));
+    }
+    if let Some(error) = &listing.without_index {
+        complain!(
+            "monkeyci-tui: builds are read from their folders, which takes longer: {}",
+            UserError::of(error)
+        );
+    }
+    let mut out = io::BufWriter::new(io::stdout());
+    for item in &listing.items {
+        let line = if args.json {
+            json_line(item)
+        } else {
+            line(item, now)
+        };
+        quiet(writeln!(out, "{line}"))?;
+    }
+    quiet(out.flush())?;
+    if listing.items.is_empty() && !args.json {
+        match &args.repo {
+            _ if is_filtered(args) => complain!("no build is like that"),
+            Some(repo) => complain!("no builds of {} yet", clean(repo)),
+            None => complain!("no builds yet: `monkeyci-tui build` makes one"),
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// What was asked for, checked.
+pub(super) fn filter(args: &ListArgs, now: Millis) -> Result<Filter, UserError> {
+    let zone = TimeZone::system();
+    let status = args.status.as_deref().map(|name| {
+        Wanted::parse(name).ok_or_else(|| {
+            let known = Wanted::NAMES.join(", ");
+            UserError::new(format!("there is no status \"{name}\""))
+                .hint(format!("there are {known}"))
+        })
+    });
+    Ok(Filter {
+        branch: args.branch.clone(),
+        status: status.transpose()?,
+        since: args.since.as_ref().map(|since| since.begin(now, &zone)),
+        until: args.until.as_ref().map(|until| until.end(now, &zone)),
+        job: args.job.as_deref().map(JobId::new),
+        words: args
+            .text
+            .as_deref()
+            .map(|text| words(text).collect())
+            .unwrap_or_default(),
+    })
+}
+
+/// Whether there may be builds that are only not asked for.
+pub(super) fn is_filtered(args: &ListArgs) -> bool {
+    let ListArgs {
+        branch,
+        status,
+        since,
+        until,
+        job,
+        text,
+        ..
+    } = args;
+    [branch, status, job, text].iter().any(|it| it.is_some()) || since.is_some() || until.is_some()
+}
+
+fn json_line(item: &HistoryItem) -> String {
+    serde_json::json!({
+        "sid": item.sid.to_string(),
+        "status": item.status.as_str(),
+        "start-time": item.start,
+        "end-time": item.end,
+        "branch": item.branch,
+        "commit-id": item.commit,
+        "jobs": item.jobs_total,
+        "failed": item.jobs_failed,
+        "message": item.message,
+    })
+    .to_string()
+}
+
+fn line(item: &HistoryItem, now: Millis) -> String {
+    let took = match (item.start.or(item.created), item.end) {
+        (Some(start), Some(end)) => spell_duration(end - start),
+        _ => "-".to_owned(),
+    };
+    let began = item.created.map_or_else(
+        || "-".to_owned(),
+        |at| format!("{} ago", spell_duration(now - at)),
+    );
+    let branch = item.branch.as_ref();
+    clean(&format!(
+        "{:<30} {:<12} {began:>12} {took:>10}  {}{}",
+        item.sid.build,
+        item.status,
+        item.sid.repo,
+        branch
+            .map(|branch| format!(" · {branch}"))
+            .unwrap_or_default(),
+    ))
+}
+
+/// The repository that is meant: one of that name, or else one without a remote, whose name has a hash
+/// behind it. Of another org, ORG/NAME.
+pub(super) fn repo_named(home: &Home, typed: &str) -> (String, String) {
+    let (org, name) = match typed.split_once('/') {
+        Some((org, name)) => (org, name),
+        None => ("local", typed),
+    };
+    let builds = home.builds().join(file_name(org));
+    let as_typed = || (org.to_owned(), name.to_owned());
+    if builds.join(file_name(name)).is_dir() {
+        return as_typed();
+    }
+    let known = std::fs::read_dir(&builds).into_iter().flatten().flatten();
+    let mut names = known.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_meant = |known: &String| {
+        let hash = known.strip_prefix(name).and_then(|it| it.strip_prefix('-'));
+        hash.is_some_and(|it| it.len() == 8 && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let found = names.find(is_meant);
+    found.map_or_else(as_typed, |found| (org.to_owned(), found))
+}
+
+/// `reindex`.
+pub(super) fn reindex(home: &Home) -> Result<Exit, UserError> {
+    let made = History::new(home).telling(progress).reindex();
+    let (count, unreadable) = made.map_err(|error| UserError::of(&error))?;
+    for error in &unreadable {
+        complain!("monkeyci-tui: {}", UserError::of(error));
+    }
+    let plural = if count == 1 { "build is" } else { "builds are" };
+    super::pages::print(format!("{count} {plural} in the index\n"))
+}
+
+/// Says how far the reading of journals is, where it takes a while and somebody watches.
+pub(super) fn progress(done: usize, all: usize) {
+    let is_last = done == all;
+    if all < A_WHILE || !(is_last || done.is_multiple_of(100)) || !io::stderr().is_terminal() {
+        return;
+    }
+    let mut stderr = io::stderr();
+    // Who does not see it misses nothing.
+    let _ = if is_last {
+        write!(stderr, "\r\x1b[K")
+    } else {
+        write!(stderr, "\rindexing builds: {done} of {all}")
+    };
+}
