@@ -8,7 +8,7 @@
 //! `ab`, then `err` writes `E\n`, then `out` writes `c\n`, there are two lines, `abc` and `E`.
 //!
 //! The module also turns the bytes of a line into what a terminal would show ([`ansi`]), searches
-//! ([`search`]) and finds errors ([`errors`]). It leaves masking to those who write (bytes are masked
+//! ([`search`]) and finds errors ([`errors`]) and what looks like a secret ([`suspects`]). It leaves masking to those who write (bytes are masked
 //! before they come here), drawing to the panes, and waiting for growth to its callers: nothing here
 //! is asynchronous, and nothing knows what a build is.
 //!
@@ -23,6 +23,7 @@ mod scan;
 pub mod search;
 mod sgr;
 mod style;
+pub mod suspects;
 mod writer;
 mod written;
 
@@ -34,7 +35,7 @@ pub use errors::{first_error, is_error};
 pub use format::{Chunk, LogError, LogPaths, NO_COMMAND, Stream, newer_version};
 pub use index::Section;
 pub use reader::{LineMeta, LogReader};
-pub use search::{Budget, Count, Direction, Search, Step};
+pub use search::{Budget, Count, Direction, PatternError, Search, Step};
 pub use style::{Color, Span, Style, StyledLine};
 pub use writer::LogWriter;
 pub use written::written;

@@ -5,12 +5,15 @@
 //! anything nor wrap around: the caller does.
 //!
 //! Smart case: a needle without capitals finds both cases. For a needle of ASCII only the ASCII
-//! letters have two cases, otherwise each character's lower-case form is compared.
+//! letters have two cases, otherwise each character's lower-case form is compared. A regular
+//! expression is looked for in every line by itself; its capitals are those that stand for
+//! themselves, so `\S` is none.
 
 use std::io;
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
+use regex::{Regex, RegexBuilder};
 
 use super::ansi::strip_cow;
 use super::reader::{Block, LogReader};
@@ -75,9 +78,18 @@ pub struct Count {
     pub next: Option<usize>,
 }
 
-/// A text to look for.
+/// A text, or a regular expression, to look for.
 #[derive(Debug, Clone)]
-pub struct Search {
+pub struct Search(Pattern);
+
+#[derive(Debug, Clone)]
+enum Pattern {
+    Literal(Box<Literal>),
+    Regex(Box<Expression>),
+}
+
+#[derive(Debug, Clone)]
+struct Literal {
     needle: String,
     case: Case,
     finder: memmem::Finder<'static>,
@@ -92,6 +104,19 @@ enum Case {
     FoldUnicode,
 }
 
+#[derive(Debug, Clone)]
+struct Expression {
+    /// For one line.
+    line: Regex,
+    /// For many lines at once; nothing, where that would not find the same.
+    block: Option<regex::bytes::Regex>,
+}
+
+/// Why a regular expression is none, with the place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PatternError(String);
+
 impl Search {
     /// Looks for a literal text, with smart case. An empty one matches nothing.
     pub fn new(needle: &str) -> Self {
@@ -102,57 +127,59 @@ impl Search {
         } else {
             (fold(needle).0, Case::FoldUnicode)
         };
-        Self {
+        Self(Pattern::Literal(Box::new(Literal {
             finder: memmem::Finder::new(needle.as_bytes()).into_owned(),
             needle,
             case,
+        })))
+    }
+
+    /// Looks for a regular expression, with smart case. An empty one matches nothing.
+    pub fn regex(pattern: &str) -> Result<Self, PatternError> {
+        if pattern.is_empty() {
+            return Ok(Self::new(""));
         }
+        let any_case = !has_capitals(pattern);
+        let failed = |error: regex::Error| PatternError(error.to_string());
+        let line = RegexBuilder::new(pattern)
+            .case_insensitive(any_case)
+            .build()
+            .map_err(failed)?;
+        let block = is_of_lines(pattern).then(|| {
+            regex::bytes::RegexBuilder::new(pattern)
+                .case_insensitive(any_case)
+                .multi_line(true)
+                .build()
+        });
+        let block = block.transpose().map_err(failed)?;
+        Ok(Self(Pattern::Regex(Box::new(Expression { line, block }))))
     }
 
     /// Returns whether there is nothing to look for.
     pub fn is_empty(&self) -> bool {
-        self.needle.is_empty()
+        matches!(&self.0, Pattern::Literal(literal) if literal.needle.is_empty())
     }
 
     /// Returns whether a text contains what is looked for.
     pub fn is_match(&self, text: &str) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        match self.case {
-            Case::Exact => self.finder.find(text.as_bytes()).is_some(),
-            Case::FoldAscii => {
-                let folded = text.to_ascii_lowercase();
-                self.finder.find(folded.as_bytes()).is_some()
-            }
-            Case::FoldUnicode => self.finder.find(fold(text).0.as_bytes()).is_some(),
+        match &self.0 {
+            _ if self.is_empty() => false,
+            Pattern::Literal(literal) => literal.is_match(text),
+            Pattern::Regex(expression) => expression.line.is_match(text),
         }
     }
 
     /// Returns the matches in a text, as byte ranges that do not overlap.
     pub fn matches_in(&self, text: &str) -> Vec<Range<usize>> {
-        if self.is_empty() {
-            return Vec::new();
-        }
-        let find = |folded: &str| -> Vec<Range<usize>> {
-            let starts = self.finder.find_iter(folded.as_bytes());
-            starts.map(|at| at..at + self.needle.len()).collect()
-        };
-        match self.case {
-            Case::Exact => find(text),
-            Case::FoldAscii => find(&text.to_ascii_lowercase()),
-            Case::FoldUnicode => {
-                let (folded, from) = fold(text);
-                let mut ranges = Vec::new();
-                for found in find(&folded) {
-                    // A match may end inside what one character became; it has the whole of it.
-                    let end = from[found.end..]
-                        .iter()
-                        .find(|at| **at > from[found.end - 1]);
-                    ranges.push(from[found.start]..end.copied().unwrap_or(text.len()));
-                }
-                ranges
-            }
+        match &self.0 {
+            _ if self.is_empty() => Vec::new(),
+            Pattern::Literal(literal) => literal.matches_in(text),
+            Pattern::Regex(expression) => expression
+                .line
+                .find_iter(text)
+                .map(|found| found.range())
+                .filter(|range| !range.is_empty())
+                .collect(),
         }
     }
 
@@ -284,28 +311,124 @@ impl Search {
         let sure_end = (block.starts[last].0 - block.base) as usize;
         let bytes = &block.raw[(block.starts[first].0 - block.base) as usize..sure_end];
         let plain = |byte: &u8| matches!(byte, b'\n' | 0x20..=0x7e);
-        if self.case == Case::FoldUnicode || !bytes.iter().all(plain) {
+        if !bytes.iter().all(plain) {
             return Candidates::All(part);
         }
         let base = block.starts[first].0;
         let mut lines = Vec::new();
-        let mut add = |at: usize| {
+        let found = self.0.each_in_lines(bytes, |at| {
             let at = base + at as u64;
             let index = block.starts.partition_point(|start| start.0 <= at) - 1;
             let line = block.lines.start + index;
             if lines.last() != Some(&line) {
                 lines.push(line);
             }
-        };
-        if self.case == Case::FoldAscii {
-            let folded = bytes.to_ascii_lowercase();
-            self.finder.find_iter(&folded).for_each(&mut add);
-        } else {
-            self.finder.find_iter(bytes).for_each(&mut add);
+        });
+        if !found {
+            return Candidates::All(part);
         }
         lines.push(part.end - 1);
         Candidates::Some(lines.into_iter())
     }
+}
+
+impl Pattern {
+    /// Tells for lines of plain ASCII a place in each that may match, in order. False where that cannot be said.
+    fn each_in_lines(&self, bytes: &[u8], mut add: impl FnMut(usize)) -> bool {
+        match self {
+            Self::Literal(literal) => match literal.case {
+                Case::Exact => literal.finder.find_iter(bytes).for_each(add),
+                Case::FoldAscii => {
+                    let folded = bytes.to_ascii_lowercase();
+                    literal.finder.find_iter(&folded).for_each(add);
+                }
+                Case::FoldUnicode => return false,
+            },
+            Self::Regex(expression) => {
+                let Some(block) = &expression.block else {
+                    return false;
+                };
+                let mut from = 0;
+                while let Some(found) = block.find_at(bytes, from) {
+                    // What comes behind is looked at anyway.
+                    if found.start() == bytes.len() {
+                        break;
+                    }
+                    add(found.start());
+                    // A match may reach into lines that match by themselves.
+                    match memchr(b'\n', &bytes[found.start()..]) {
+                        Some(newline) => from = found.start() + newline + 1,
+                        None => break,
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Literal {
+    fn is_match(&self, text: &str) -> bool {
+        match self.case {
+            Case::Exact => self.finder.find(text.as_bytes()).is_some(),
+            Case::FoldAscii => {
+                let folded = text.to_ascii_lowercase();
+                self.finder.find(folded.as_bytes()).is_some()
+            }
+            Case::FoldUnicode => self.finder.find(fold(text).0.as_bytes()).is_some(),
+        }
+    }
+
+    fn matches_in(&self, text: &str) -> Vec<Range<usize>> {
+        let find = |folded: &str| -> Vec<Range<usize>> {
+            let starts = self.finder.find_iter(folded.as_bytes());
+            starts.map(|at| at..at + self.needle.len()).collect()
+        };
+        match self.case {
+            Case::Exact => find(text),
+            Case::FoldAscii => find(&text.to_ascii_lowercase()),
+            Case::FoldUnicode => {
+                let (folded, from) = fold(text);
+                let mut ranges = Vec::new();
+                for found in find(&folded) {
+                    // A match may end inside what one character became; it has the whole of it.
+                    let end = from[found.end..]
+                        .iter()
+                        .find(|at| **at > from[found.end - 1]);
+                    ranges.push(from[found.start]..end.copied().unwrap_or(text.len()));
+                }
+                ranges
+            }
+        }
+    }
+}
+
+/// Whether an expression finds in many lines at once what it finds in each: not one that speaks of the beginning or
+/// the end of all, or switches off that lines count.
+fn is_of_lines(pattern: &str) -> bool {
+    let mut groups = pattern.split("(?").skip(1);
+    let switches_off = |group: &str| {
+        let flags = group.find(|c: char| !c.is_ascii_alphabetic() && c != '-');
+        group[..flags.unwrap_or(group.len())].contains('-')
+    };
+    !pattern.contains(r"\A") && !pattern.contains(r"\z") && !groups.any(switches_off)
+}
+
+/// Whether a regular expression has capitals that stand for themselves: not those of `\S`, `\p{Lu}`, `\x{1F}`.
+fn has_capitals(pattern: &str) -> bool {
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        if c == '\\' {
+            let class = rest.next();
+            if matches!(class, Some('p' | 'P' | 'x' | 'u' | 'U')) && rest.as_str().starts_with('{')
+            {
+                let _ = rest.by_ref().find(|c| *c == '}');
+            }
+        } else if c.is_uppercase() {
+            return true;
+        }
+    }
+    false
 }
 
 enum Outcome {
@@ -385,5 +508,21 @@ mod tests {
             Some(&(1..5))
         );
         assert!(Search::new("").matches_in("abc").is_empty());
+    }
+
+    #[test]
+    fn capitals_of_an_expression_are_those_that_stand_for_themselves() {
+        let finds = |pattern: &str, text: &str| Search::regex(pattern).unwrap().is_match(text);
+        assert!(finds(r"err(or)?\s+\d", "ERROR 7"));
+        assert!(!finds("Error", "ERROR"));
+        assert!(finds(r"\S\W\p{Lu}\x{4C}?x", "a-Bx") && finds(r"\Ax", "X"));
+        assert!(finds("größe", "GRÖßE"));
+        assert!(!finds("", "anything"));
+        assert_eq!(
+            Search::regex("a*").unwrap().matches_in("baabca"),
+            [1..3, 5..6]
+        );
+        let error = Search::regex("a(").unwrap_err().to_string();
+        assert!(error.contains("unclosed group"), "{error}");
     }
 }

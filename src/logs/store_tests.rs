@@ -497,6 +497,25 @@ fn the_first_error_is_found_in_steps() {
     );
 }
 
+/// Some may match across lines, where many are looked at at once.
+const EXPRESSIONS: [&str; 15] = [
+    "(?-m)^b|(?i:É)",
+    "a+b",
+    "^b",
+    "b$",
+    r"a\s",
+    "[^a]b",
+    "^$",
+    r"\bb",
+    "(?i)A",
+    r"\Ab",
+    ".",
+    "é|b b",
+    r"b\z",
+    r"\s+b",
+    r"b\s*b",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -637,6 +656,7 @@ proptest! {
         ),
         streams in prop::collection::vec(0..20_usize, 30),
         needle in "[abAÉé ]{1,3}",
+        expression in prop::sample::select(&EXPRESSIONS[..]),
         budget_lines in 1..500_usize,
     ) {
         let (_dir, paths) = place();
@@ -651,36 +671,43 @@ proptest! {
             .collect();
         write(&mut writer, &appends, 0);
         let reader = LogReader::open(paths).unwrap();
-        let search = Search::new(&needle);
+        let expression = Search::regex(expression).unwrap();
         let exact = needle.chars().any(char::is_uppercase);
-        let expected: Vec<usize> = expected(&appends)
-            .iter()
-            .enumerate()
-            .filter(|(_, line)| {
-                let text = strip(&line.1);
-                if exact {
-                    text.contains(&needle)
-                } else {
-                    text.to_lowercase().contains(&needle.to_lowercase())
-                }
-            })
-            .map(|(n, _)| n)
-            .collect();
+        let is_there = |text: &str| {
+            if exact {
+                text.contains(&needle)
+            } else {
+                text.to_lowercase().contains(&needle.to_lowercase())
+            }
+        };
+        let matches = |text: &str, expressions: bool| {
+            if expressions { expression.is_match(text) } else { is_there(text) }
+        };
         let budget = Budget { lines: budget_lines, bytes: 2000 };
-        prop_assert_eq!(&search_all(&search, &reader, Direction::Forward, Budget::ALL), &expected);
-        prop_assert_eq!(&search_all(&search, &reader, Direction::Forward, budget), &expected);
-        let mut backward = search_all(&search, &reader, Direction::Backward, budget);
-        backward.reverse();
-        prop_assert_eq!(&backward, &expected);
-        let mut count = Count { lines: 0, next: Some(0) };
-        while let Some(from) = count.next {
-            let step = search.count(&reader, from, budget).unwrap();
-            count = Count { lines: count.lines + step.lines, next: step.next };
-        }
-        prop_assert_eq!(count.lines, expected.len());
-        for line in expected {
-            let text = strip(&reader.read_line(line, usize::MAX).unwrap());
-            prop_assert!(search.is_match(&text) && !search.matches_in(&text).is_empty());
+        for (search, is_expression) in [(Search::new(&needle), false), (expression.clone(), true)] {
+            let expected: Vec<usize> = expected(&appends)
+                .iter()
+                .enumerate()
+                .filter(|(_, line)| matches(&strip(&line.1), is_expression))
+                .map(|(n, _)| n)
+                .collect();
+            prop_assert_eq!(&search_all(&search, &reader, Direction::Forward, Budget::ALL), &expected);
+            prop_assert_eq!(&search_all(&search, &reader, Direction::Forward, budget), &expected);
+            let mut backward = search_all(&search, &reader, Direction::Backward, budget);
+            backward.reverse();
+            prop_assert_eq!(&backward, &expected);
+            let mut count = Count { lines: 0, next: Some(0) };
+            while let Some(from) = count.next {
+                let step = search.count(&reader, from, budget).unwrap();
+                count = Count { lines: count.lines + step.lines, next: step.next };
+            }
+            prop_assert_eq!(count.lines, expected.len());
+            for line in expected {
+                let text = strip(&reader.read_line(line, usize::MAX).unwrap());
+                prop_assert!(search.is_match(&text));
+                // An expression may match nothing at all, at some place.
+                prop_assert!(text.is_empty() || !search.matches_in(&text).is_empty());
+            }
         }
     }
 }
