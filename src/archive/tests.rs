@@ -633,3 +633,43 @@ proptest! {
         let _ = unpack(&damaged[..], target.path(), &Limits::default());
     }
 }
+
+// ---------------------------------------------------------------- zstd
+
+#[test]
+fn a_tar_of_zstd_has_what_was_put_in_and_nothing_of_where_it_came_from() {
+    let packed = |long: &str| {
+        let mut tar = ZstdTar::new(Vec::new()).unwrap();
+        tar.add("a", 3, &b"one and more"[..]).unwrap();
+        tar.add(long, 0, io::empty()).unwrap();
+        tar.finish().unwrap()
+    };
+    let long = format!("logs/{}", "x".repeat(150));
+    let bytes = packed(&long);
+    assert_eq!(bytes, packed(&long));
+    let mut found = Vec::new();
+    let read = |bytes: &[u8], found: &mut Vec<_>| {
+        for_each_zstd(bytes, &Limits::default(), |info, content| {
+            let mut text = Vec::new();
+            content.copy(|chunk| {
+                text.extend_from_slice(chunk);
+                Ok(std::ops::ControlFlow::Continue(()))
+            })?;
+            found.push((info.path.clone(), info.mode, info.mtime, text));
+            Ok(std::ops::ControlFlow::Continue(()))
+        })
+    };
+    read(&bytes, &mut found).unwrap();
+    let expected = [("a", &b"one"[..]), (&long, b"")];
+    let expected = expected.map(|(name, text)| (PathBuf::from(name), 0o644, 0, text.to_vec()));
+    assert_eq!(found, expected);
+    // A second frame, or anything else behind the first.
+    for more in [&bytes[..], b"\0"] {
+        let two = [&bytes[..], more].concat();
+        let error = read(&two, &mut found).unwrap_err();
+        assert!(matches!(error, UnpackError::Damaged(_)), "{error}");
+    }
+    let mut tar = ZstdTar::new(Vec::new()).unwrap();
+    let short = tar.add("a", 3, &b"ab"[..]).unwrap_err();
+    assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 use super::history::ListArgs;
+use super::portable::{ExportArgs, ImportArgs};
 use super::remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, TriggerArgs, UnblockArgs,
     WhoamiArgs,
@@ -66,7 +67,11 @@ pub enum Command {
     Show(ShowArgs),
     /// Print the logs of a build.
     Logs(LogsArgs),
-    /// List what the jobs of a build on a server have saved, or save one of it here.
+    /// Put a build into one file: to be looked at elsewhere, or for other programs.
+    Export(ExportArgs),
+    /// Take in what was exported elsewhere.
+    Import(ImportArgs),
+    /// List what the jobs of a build have saved, or save one of it to a file.
     Artifacts(ArtifactsArgs),
     /// Start a build on a server.
     Trigger(TriggerArgs),

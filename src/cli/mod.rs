@@ -2,13 +2,17 @@
 //!
 //! [`Args`] holds what was typed and nothing more: what it means (which folder, which
 //! executor) is resolved once, in `wiring`. [`plain`] and the lines of `--json` are another
-//! consumer of the same events that the panes show.
+//! consumer of the same events that the panes show. [`write_junit`] and [`document`] are what a build that is over
+//! is exported as for other programs.
 
 mod args;
 mod clean;
+mod document;
 mod history;
+mod junit;
 mod moment;
 pub mod plain;
+mod portable;
 mod remote;
 mod serve;
 
@@ -18,8 +22,11 @@ pub use args::{
     ShowArgs,
 };
 pub use clean::{clean, clean_lines};
+pub use document::document;
 pub use history::ListArgs;
+pub use junit::write_junit;
 pub use moment::Moment;
+pub use portable::{ExportArgs, ExportFormat, ImportArgs};
 pub use remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, ServerOption, StoreChoice,
     TriggerArgs, UnblockArgs, WhoamiArgs,

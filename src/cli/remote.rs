@@ -150,7 +150,8 @@ pub struct UnblockArgs {
 /// Options of `artifacts`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ArtifactsArgs {
-    /// ORG/REPO/BUILD, or the URL of a build in the web app.
+    /// A build here: its id, a unique prefix of one, `last`, a file. Or on a server: ORG/REPO/BUILD, or
+    /// the URL of a build in the web app.
     #[arg(value_name = "TARGET")]
     pub target: String,
 

@@ -32,5 +32,5 @@ pub use error::JournalError;
 pub use file::is_in_use;
 pub use handle::Journal;
 pub use read::{
-    JournalLine, Recovery, UNREADABLE, ends_with_build_end, never_began, peek, read_lines,
+    JournalLine, Recovery, UNREADABLE, VERSION, ends_with_build_end, never_began, peek, read_lines,
 };

@@ -19,7 +19,7 @@ use crate::wire;
 use super::JournalError;
 
 /// The version of the format that this program writes, and the newest it reads.
-pub(super) const VERSION: i64 = 1;
+pub const VERSION: i64 = 1;
 
 /// The type of the event that stands for a line that cannot be read; the line is under
 /// `:text`, the reason in the message.
@@ -80,6 +80,11 @@ impl<'a> JournalLine<'a> {
         let rest = self.bytes.strip_prefix(b"{:type :")?;
         let end = rest.iter().position(|byte| b", }".contains(byte))?;
         std::str::from_utf8(&rest[..end]).ok()
+    }
+
+    /// The line as it is in the file, without its line break.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The event, numbered; the error says why the line is none.

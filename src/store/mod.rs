@@ -18,6 +18,8 @@ mod find;
 mod folders;
 mod history;
 mod index;
+#[cfg(test)]
+mod kept_tests;
 mod past;
 mod pins;
 mod portable;

@@ -22,7 +22,7 @@ use crate::domain::{Again, BlobKind, Event, JobId, LogId, Sid};
 use crate::engine::{BuildSummary, EngineHandle, StopReason};
 use crate::ports::{BlobKey, BlobStore, Control};
 use crate::script;
-use crate::store::{History, Home};
+use crate::store::{BuildFolder, History, Home, Origin as RecordedElsewhere};
 use crate::vcs;
 
 use super::again;
@@ -219,6 +219,12 @@ impl Desk {
         self.lock()
             .get(sid)
             .map_or_else(|| self.home.build(sid).logs, |build| build.logs_dir.clone())
+    }
+
+    /// Where a build is recorded.
+    fn folder(&self, sid: &Sid) -> BuildFolder {
+        let logs = self.logs_dir(sid);
+        BuildFolder::at(logs.parent().unwrap_or(&logs))
     }
 
     fn is_looked_at(&self, sid: &Sid, log: &LogId) {
@@ -499,12 +505,15 @@ impl Desk {
         };
         let home = self.home.clone();
         let to_app = self.to_app.clone();
-        let remote = RemoteSid::of(sid).map(|build| (build, id.to_owned()));
+        let folder = self.folder(sid);
+        // What a recording from elsewhere has came with it, whatever build it says it is.
+        let remote = RemoteSid::of(sid).filter(|_| RecordedElsewhere::of(&folder).is_none());
+        let remote = remote.map(|build| (build, id.to_owned()));
         let connections = self.connections.clone();
         self.runtime.spawn(async move {
             let saved = match remote {
                 Some((build, id)) => connections.download(&build, &id, &to).await,
-                None => save_blob(home, &key, &to).await,
+                None => save_blob(home, folder, &key, &to).await,
             };
             let notice = match saved {
                 Ok(()) => Notice::good(format!("saved to {}", to.display())),
@@ -517,10 +526,10 @@ impl Desk {
 
     fn read_result(&self, sid: &Sid, name: &str, generation: u64) {
         let key = BlobKey::result(sid, name);
-        let home = self.home.clone();
+        let (home, folder) = (self.home.clone(), self.folder(sid));
         let to_app = self.to_app.clone();
         self.runtime.spawn(async move {
-            let lines = read_result(home, &key)
+            let lines = read_result(home, folder, &key)
                 .await
                 .unwrap_or_else(|why| vec![DocLine::plain(&format!("it cannot be read: {why}"))]);
             // Likewise.
@@ -530,10 +539,10 @@ impl Desk {
 
     fn save_result(&self, sid: &Sid, name: &str, to: PathBuf) {
         let key = BlobKey::result(sid, name);
-        let home = self.home.clone();
+        let (home, folder) = (self.home.clone(), self.folder(sid));
         let to_app = self.to_app.clone();
         self.runtime.spawn(async move {
-            let notice = match save_result(home, &key, &to).await {
+            let notice = match save_result(home, folder, &key, &to).await {
                 Ok(()) => Notice::good(format!("saved to {}", to.display())),
                 Err(why) => Notice::bad(format!("cannot save to {}: {why}", to.display())),
             };
@@ -631,26 +640,38 @@ pub(super) fn look_at(dir: &Path) -> Project {
     }
 }
 
-/// Opens the store, which may be a bucket, away from the event loop.
-async fn blobs(home: Home) -> Result<Arc<dyn BlobStore>, String> {
-    let opened = tokio::task::spawn_blocking(move || storage::open(&home))
+/// Opens the store of a build, which may be a bucket, away from the event loop.
+async fn blobs(home: Home, folder: BuildFolder) -> Result<Arc<dyn BlobStore>, String> {
+    let opened = tokio::task::spawn_blocking(move || storage::of_build(&home, &folder))
         .await
         .map_err(|error| error.to_string())?;
-    opened
-        .map(|opened| opened.blobs)
-        .map_err(|error| error.message)
+    opened.map_err(|error| error.message)
 }
 
-async fn read_result(home: Home, key: &BlobKey) -> Result<Vec<DocLine>, String> {
-    super::results::read(&*blobs(home).await?, key).await
+async fn read_result(
+    home: Home,
+    folder: BuildFolder,
+    key: &BlobKey,
+) -> Result<Vec<DocLine>, String> {
+    super::results::read(&*blobs(home, folder).await?, key).await
 }
 
-async fn save_result(home: Home, key: &BlobKey, to: &Path) -> Result<(), String> {
-    super::results::save(&*blobs(home).await?, key, to).await
+async fn save_result(
+    home: Home,
+    folder: BuildFolder,
+    key: &BlobKey,
+    to: &Path,
+) -> Result<(), String> {
+    super::results::save(&*blobs(home, folder).await?, key, to).await
 }
 
-async fn save_blob(home: Home, key: &BlobKey, to: &Path) -> Result<(), String> {
-    let mut reader = blobs(home)
+async fn save_blob(
+    home: Home,
+    folder: BuildFolder,
+    key: &BlobKey,
+    to: &Path,
+) -> Result<(), String> {
+    let mut reader = blobs(home, folder)
         .await?
         .get(key)
         .await

@@ -16,6 +16,7 @@ use crate::store::{BuildFolder, BuildSpec, History, Home};
 use crate::wire;
 
 use super::error::{Exit, UserError};
+use super::import;
 use super::local;
 
 /// `show`.
@@ -39,6 +40,9 @@ fn write_build(out: &mut impl Write, build: &Build, folder: &BuildFolder) -> io:
     let now = SystemClock.now();
     if let Some(sid) = &build.sid {
         writeln!(out, "{}: {}", clean(&sid.to_string()), build.status)?;
+    }
+    if let Some(origin) = import::origin(folder) {
+        writeln!(out, "  {origin}")?;
     }
     let git = &build.git;
     if let Some(commit) = &git.commit_id {

@@ -106,6 +106,7 @@ fn json_line(item: &HistoryItem) -> String {
         "jobs": item.jobs_total,
         "failed": item.jobs_failed,
         "message": item.message,
+        "imported": item.imported,
     })
     .to_string()
 }
@@ -121,13 +122,14 @@ fn line(item: &HistoryItem, now: Millis) -> String {
     );
     let branch = item.branch.as_ref();
     clean(&format!(
-        "{:<30} {:<12} {began:>12} {took:>10}  {}{}",
+        "{:<30} {:<12} {began:>12} {took:>10}  {}{}{}",
         item.sid.build,
         item.status,
         item.sid.repo,
         branch
             .map(|branch| format!(" · {branch}"))
             .unwrap_or_default(),
+        if item.imported { " · imported" } else { "" },
     ))
 }
 

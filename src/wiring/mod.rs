@@ -17,7 +17,9 @@ macro_rules! complain {
 
 mod account;
 mod again;
+mod artifacts;
 mod ask;
+mod beside;
 mod credentials;
 mod demo;
 mod desk;
@@ -25,9 +27,11 @@ mod detach;
 mod elsewhere;
 mod error;
 mod executor;
+mod export;
 mod follow;
 mod history;
 mod host;
+mod import;
 mod list;
 mod local;
 mod log_desk;
@@ -48,6 +52,7 @@ mod servers;
 mod shell_desk;
 mod storage;
 mod surroundings;
+mod suspects;
 mod target;
 mod trigger;
 mod upstream;
@@ -182,9 +187,21 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
             let home = recovered(home()?);
             wait(async move { history::logs(&home, &logs).await })
         }
-        Some(Command::Artifacts(artifacts)) => {
+        Some(Command::Export(export)) => {
+            let home = recovered(home()?);
+            wait(async move { ask::until_stopped(export::export(&home, &export)).await })
+        }
+        Some(Command::Import(import)) => Ok(import::import(&home()?, &import)),
+        Some(Command::Artifacts(args)) => {
             let home = home()?;
-            wait(async move { on_server::artifacts(&home, &artifacts).await })
+            let is_remote = on_server::is_remote(&args.target, args.server.name.as_deref());
+            let here = (!is_remote).then(|| artifacts::recorded_here(&home, &args));
+            match here.flatten() {
+                Some(folder) => {
+                    wait(async move { artifacts::artifacts(&home, &folder, &args).await })
+                }
+                None => wait(async move { on_server::artifacts(&home, &args).await }),
+            }
         }
         Some(Command::Trigger(args)) => {
             let home = home()?;
@@ -412,7 +429,9 @@ where
 fn put_right(home: &Home) -> Sweep {
     crate::process::kill_abandoned();
     let swept = recover_interrupted(home, SystemClock.now());
-    remove_stale_drafts(&home.blobs());
+    for dir in [home.blobs(), home.imported(), home.recordings()] {
+        remove_stale_drafts(&dir);
+    }
     let scratch = local::scratch(home);
     for closed in &swept.closed {
         for folder in [

@@ -26,6 +26,10 @@ const PAGES: &[(&str, &str)] = &[
     ("history", include_str!("../../assets/docs/history.md")),
     ("library", include_str!("../../assets/docs/library.md")),
     ("protocol", include_str!("../../assets/docs/protocol.md")),
+    (
+        "recordings",
+        include_str!("../../assets/docs/recordings.md"),
+    ),
     ("remote", include_str!("../../assets/docs/remote.md")),
     ("replay", include_str!("../../assets/docs/replay.md")),
     ("rerun", include_str!("../../assets/docs/rerun.md")),

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use crate::app::doc::DocLine;
 use crate::app::results;
-use crate::ports::{BlobKey, BlobStore};
+use crate::ports::{BlobKey, BlobReader, BlobStore};
 use crate::wire::{LONGEST_HEAD, ResultHead, SHOWN};
 
 use super::error::UserError;
@@ -20,11 +20,19 @@ async fn open(
     blobs: &dyn BlobStore,
     key: &BlobKey,
 ) -> Result<(ResultHead, impl AsyncBufRead + Unpin + Send + use<>), String> {
-    let reader = blobs
-        .get(key)
-        .await
-        .map_err(|error| UserError::of(&error).message)?
-        .ok_or("it is not kept any more")?;
+    let reader = find(blobs, key).await?.ok_or("it is not kept any more")?;
+    opened(reader).await
+}
+
+async fn find(blobs: &dyn BlobStore, key: &BlobKey) -> Result<Option<BlobReader>, String> {
+    let found = blobs.get(key).await;
+    found.map_err(|error| UserError::of(&error).message)
+}
+
+/// A value, of which the line about it was read.
+async fn opened(
+    reader: BlobReader,
+) -> Result<(ResultHead, impl AsyncBufRead + Unpin + Send + use<>), String> {
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     (&mut reader)
@@ -64,4 +72,27 @@ pub(super) async fn read(blobs: &dyn BlobStore, key: &BlobKey) -> Result<Vec<Doc
 pub(super) async fn save(blobs: &dyn BlobStore, key: &BlobKey, to: &Path) -> Result<(), String> {
     let (_, mut reader) = open(blobs, key).await?;
     log_desk::save(&mut reader, to).await
+}
+
+/// Writes a value to a new file as it is kept, but without the secrets that are known to be in it. False, if it is
+/// not kept any more.
+pub(super) async fn save_masked(
+    blobs: &dyn BlobStore,
+    key: &BlobKey,
+    to: &Path,
+) -> Result<bool, String> {
+    let Some(reader) = find(blobs, key).await? else {
+        return Ok(false);
+    };
+    let (head, mut reader) = opened(reader).await?;
+    let mut bytes = Vec::new();
+    (&mut reader)
+        .take(SHOWN as u64)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(|error| error.to_string())?;
+    let shown = ResultHead::new(&*head.media_type, Vec::new()).line();
+    let start = [shown.as_bytes(), &head.masked(&bytes)].concat();
+    log_desk::save(&mut (&*start).chain(reader), to).await?;
+    Ok(true)
 }

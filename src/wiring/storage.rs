@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{self, Storage};
 use crate::ports::BlobStore;
-use crate::store::{BucketSettings, Home, ObjectBlobs, Profiles, SharedBlobs};
+use crate::store::{BucketSettings, BuildFolder, Home, ObjectBlobs, Origin, Profiles, SharedBlobs};
 
 use super::error::UserError;
 
@@ -39,6 +39,18 @@ impl Opened {
 
 fn folder(home: &Home) -> ObjectBlobs {
     ObjectBlobs::in_folder(home.blobs(), LARGEST_BLOB)
+}
+
+/// What keeps the artifacts and results of a build: those of a recording that was made elsewhere have come
+/// with it, and are looked for nowhere else. Blocks.
+pub(super) fn of_build(home: &Home, folder: &BuildFolder) -> Result<Arc<dyn BlobStore>, UserError> {
+    if Origin::of(folder).is_some() {
+        return Ok(Arc::new(ObjectBlobs::in_folder(
+            folder.blobs(),
+            LARGEST_BLOB,
+        )));
+    }
+    Ok(open(home)?.blobs)
 }
 
 /// The store of a user. Nothing is sent yet: a bucket that cannot be reached shows when it is

@@ -23,6 +23,7 @@ mod limits;
 mod moto;
 #[path = "../shared/playback.rs"]
 mod playback;
+mod portable;
 mod real_library;
 mod remote;
 mod remote_tls;

@@ -8,7 +8,7 @@ use super::Quota;
 use super::error::Fault;
 
 /// The version of the format that this program writes, and the newest it reads.
-pub(super) const VERSION: u64 = 1;
+pub(in crate::store) const VERSION: u64 = 1;
 /// Its name in the archive.
 pub(super) const NAME: &str = "manifest.json";
 /// It has to fit, in bytes.

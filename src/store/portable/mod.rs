@@ -36,6 +36,8 @@ mod unpack;
 
 pub use error::{Fault, PortableError};
 pub use import::{Imported, Outcome, import};
+#[cfg(test)]
+pub(super) use manifest::VERSION;
 pub use manifest::{FileEntry, Manifest};
 pub use open::is_exported;
 pub(super) use open::open;

@@ -336,10 +336,10 @@ fn check_formats(folder: &BuildFolder, manifest: &Manifest) -> Result<(), Fault>
 
 fn fault_of(error: UnpackError, begun: bool) -> Fault {
     match error {
-        UnpackError::Damaged(source) if begun => Fault::Damaged(match source.kind() {
-            io::ErrorKind::UnexpectedEof => "its end is missing".to_owned(),
-            _ => source.to_string(),
-        }),
+        UnpackError::Damaged(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+            Fault::Damaged("its end is missing".to_owned())
+        }
+        UnpackError::Damaged(source) if begun => Fault::Damaged(source.to_string()),
         UnpackError::Damaged(source) => Fault::NotOne(source.to_string()),
         other => Fault::Refused(other.to_string()),
     }
