@@ -100,3 +100,14 @@ pub(super) fn origin(folder: &store::BuildFolder) -> Option<String> {
         None => format!("recorded elsewhere: {file}, written by {program}"),
     })
 }
+
+/// The same in a few words.
+pub(super) fn short_origin(folder: &store::BuildFolder) -> Option<String> {
+    let origin = Origin::of(folder)?;
+    let name = Path::new(&origin.file).file_name().unwrap_or_default();
+    let name = clean(&name.to_string_lossy());
+    Some(match origin.imported {
+        Some(_) => format!("imported from {name}"),
+        None => format!("the file {name}"),
+    })
+}

@@ -22,6 +22,7 @@ use super::again;
 use super::error::UserError;
 use super::executor;
 use super::history;
+use super::import;
 use super::local::{self, BuildRequest};
 use super::remote::{Connections, RemoteSid};
 
@@ -207,9 +208,11 @@ pub(super) fn open_recording(
 ) -> Result<(Box<dyn BuildSource>, BuildInfo), UserError> {
     let recording =
         Recording::open(&folder.journal, &folder.logs).map_err(|error| UserError::of(&error))?;
+    let origin = import::short_origin(&folder);
     let offers = Offers {
-        // Its server may know what is needed to run a job here.
-        copy: RemoteSid::of(&sid).is_some(),
+        // Its server may know what is needed to run a job here. A recording from elsewhere only says
+        // that it was there.
+        copy: RemoteSid::of(&sid).is_some() && origin.is_none(),
         ..recording.offers()
     };
     let info = BuildInfo {
@@ -218,7 +221,7 @@ pub(super) fn open_recording(
         live: false,
         logs: Some(folder.dir),
         again: None,
-        place: Some("recorded".to_owned()),
+        place: Some(origin.unwrap_or_else(|| "recorded".to_owned())),
         replay: None,
     };
     Ok((Box::new(recording), info))

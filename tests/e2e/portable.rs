@@ -98,6 +98,24 @@ fn a_build_is_looked_at_elsewhere_and_taken_in_there() {
 }
 
 #[test]
+fn a_file_is_opened_in_the_terminal_with_what_came_with_it() {
+    let (_there, file) = exported(&["--artifacts", "all"]);
+    let here = Project::empty();
+    let path = file.to_str().unwrap();
+    let mut screen = Screen::sized(&here, &["replay", path, "--paused"], (120, 30));
+    screen.until("the file build.mcirec");
+    screen.keys("P");
+    screen.until("good");
+    screen.keys("gjj5");
+    screen.until("report");
+    screen.keys("\x13\r");
+    screen.until("saved to ");
+    screen.keys("q");
+    screen.ends(0);
+    assert!(here.dir().join("report.tgz").exists());
+}
+
+#[test]
 fn an_export_goes_through_a_pipe_and_names_what_it_leaves_out() {
     let project = Project::yaml(SCRIPT);
     project.build(&[]).exits(1);
