@@ -59,6 +59,7 @@ mod upstream;
 
 use std::future::Future;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -69,7 +70,9 @@ use crate::domain::Sid;
 use crate::executors::scratch_name;
 use crate::ports::{BlobKey, Clock, SystemClock};
 use crate::script;
-use crate::store::{BuildFolder, Home, Sweep, recover_interrupted, remove_stale_drafts};
+use crate::store::{
+    BuildFolder, Home, Sweep, is_exported, recover_interrupted, remove_stale_drafts,
+};
 
 pub use error::{Exit, UserError};
 
@@ -324,12 +327,13 @@ async fn attach(home: Home, args: AttachArgs, look: Look) -> Result<Exit, UserEr
         }
         Err(none_runs) => {
             // What is over can still be looked at, by the same words.
-            let Ok((sid, folder)) = history::find(&home, target) else {
-                let is_elsewhere = target.contains('/') && Servers::of(&home)?.meant().is_ok();
-                if is_elsewhere {
+            let (sid, folder) = match history::find(&home, target) {
+                Ok(found) => found,
+                Err(error) if is_exported(Path::new(target)) => return Err(error),
+                Err(_) if target.contains('/') && Servers::of(&home)?.meant().is_ok() => {
                     return attach_to_server(home, &args, target, draws, look).await;
                 }
-                return Err(none_runs);
+                Err(_) => return Err(none_runs),
             };
             if draws {
                 return screen::recorded(home, (sid, folder), None, look).await;

@@ -30,7 +30,9 @@ pub(super) fn is_remote(typed: &str, server: Option<&str>) -> bool {
 /// as that of this machine, as servers of this program have it.
 pub(super) fn may_be_remote(home: &Home, typed: &str) -> bool {
     let is_known = || Servers::of(home).is_ok_and(|servers| servers.meant().is_ok());
-    Sid::parse(typed).is_ok_and(|sid| sid.org != "local" || is_known())
+    // A path has slashes too; what is wrong with what it leads to is to be said.
+    let is_path = std::path::Path::new(typed).exists();
+    !is_path && Sid::parse(typed).is_ok_and(|sid| sid.org != "local" || is_known())
 }
 
 /// A client, and what was typed.

@@ -208,7 +208,7 @@ fn a_damaged_file_is_refused_with_a_sentence() {
     let path = file.to_str().unwrap();
     let good = project.dir().join("good.mcirec");
     fs::write(&good, &bytes).unwrap();
-    for command in ["show", "import", "logs"] {
+    for command in ["show", "import", "logs", "attach", "replay"] {
         here.run(&[command, path])
             .exits(2)
             .complains(path)

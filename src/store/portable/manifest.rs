@@ -147,8 +147,8 @@ impl Manifest {
             }
             total = total.saturating_add(file.size);
             let (what, most) = match part_of(&file.name) {
-                Part::Journal => ("journal", quota.read_whole()),
-                Part::Meta(_) => ("times of a log", quota.read_whole()),
+                Part::Journal => ("journal", quota.journal()),
+                Part::Meta(_) => ("times of a log", quota.times()),
                 _ => continue,
             };
             let size = file.size;

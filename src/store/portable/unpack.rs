@@ -30,8 +30,8 @@ use super::manifest::{self, FileEntry, Manifest, Part, part_of};
 pub struct Quota(u64);
 
 impl Quota {
-    /// All files together, in bytes. What has to be read as a whole, the journal and the times of a log, may have a
-    /// sixteenth of that each.
+    /// All files together, in bytes. The times of a log, which are kept in memory while it is read, may have a
+    /// sixteenth of that, and the journal, which becomes many times as large there, a sixty-fourth.
     pub fn new(bytes: u64) -> Self {
         Self(bytes)
     }
@@ -40,8 +40,12 @@ impl Quota {
         self.0
     }
 
-    pub(super) fn read_whole(self) -> u64 {
+    pub(super) fn times(self) -> u64 {
         self.0 / 16
+    }
+
+    pub(super) fn journal(self) -> u64 {
+        self.0 / 64
     }
 }
 
