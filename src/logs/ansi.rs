@@ -78,10 +78,16 @@ fn strip_anything(bytes: &[u8]) -> String {
     machine.text()
 }
 
-/// Strips a line that has colours and nothing else: most of those that are not plain, and
-/// searching goes through all of them. `None` for any other line.
 fn strip_colors(bytes: &[u8]) -> Option<String> {
-    let mut text = String::with_capacity(bytes.len());
+    let mut text = Vec::with_capacity(bytes.len());
+    strip_colors_into(bytes, &mut text)?;
+    String::from_utf8(text).ok()
+}
+
+/// Strips a line that has colours and nothing else: most of those that are not plain, and
+/// searching goes through all of them. `None` for any other line, of which some may have been
+/// appended.
+fn strip_colors_into(bytes: &[u8], text: &mut Vec<u8>) -> Option<()> {
     let mut rest = bytes;
     loop {
         let end = memchr::memchr(0x1b, rest).unwrap_or(rest.len());
@@ -89,9 +95,9 @@ fn strip_colors(bytes: &[u8]) -> Option<String> {
         if !is_printable_ascii(seen) {
             return None;
         }
-        text.push_str(std::str::from_utf8(seen).ok()?);
+        text.extend_from_slice(seen);
         if sequence.is_empty() {
-            return Some(text);
+            return Some(());
         }
         let params = sequence.strip_prefix(b"\x1b[")?;
         let last = params
@@ -99,6 +105,35 @@ fn strip_colors(bytes: &[u8]) -> Option<String> {
             .position(|byte| !matches!(byte, b'0'..=b'9' | b';' | b':'))?;
         rest = params[last..].strip_prefix(b"m")?;
     }
+}
+
+/// Many lines as they are seen, at once; each but the last ends with its newline. Lines for which that
+/// takes more are empty, and named by their place. What comes back is UTF-8.
+pub(super) fn strip_lines(bytes: &[u8]) -> (Cow<'_, [u8]>, Vec<usize>) {
+    if bytes.iter().all(|byte| matches!(byte, b'\n' | 0x20..=0x7e)) {
+        return (Cow::Borrowed(bytes), Vec::new());
+    }
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut odd = Vec::new();
+    let mut rest = bytes;
+    for place in 0.. {
+        let newline = memchr::memchr(b'\n', rest);
+        let line = &rest[..newline.unwrap_or(rest.len())];
+        let start = text.len();
+        if strip_colors_into(line, &mut text).is_none() {
+            text.truncate(start);
+            match std::str::from_utf8(line) {
+                Ok(seen) if !seen.chars().any(is_special) => text.extend_from_slice(line),
+                _ => odd.push(place),
+            }
+        }
+        match newline {
+            Some(newline) => rest = &rest[newline + 1..],
+            None => break,
+        }
+        text.push(b'\n');
+    }
+    (Cow::Owned(text), odd)
 }
 
 /// Whether the bytes are what is seen of them, one column each.

@@ -12,10 +12,10 @@
 use std::io;
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 use regex::{Regex, RegexBuilder};
 
-use super::ansi::strip_cow;
+use super::ansi::{strip_cow, strip_lines};
 use super::reader::{Block, LogReader};
 
 /// Which way to look.
@@ -304,66 +304,86 @@ impl Search {
     fn candidates(&self, block: &Block, part: Range<usize>) -> Candidates {
         let first = part.start - block.lines.start;
         let last = part.end - 1 - block.lines.start;
-        if !block.contiguous || block.starts.len() < block.lines.len() || last == 0 {
+        if !block.contiguous || block.starts.len() < block.lines.len() || last == first {
             return Candidates::All(part);
         }
         // The last line of the block may go on where other streams have written.
         let sure_end = (block.starts[last].0 - block.base) as usize;
         let bytes = &block.raw[(block.starts[first].0 - block.base) as usize..sure_end];
-        let plain = |byte: &u8| matches!(byte, b'\n' | 0x20..=0x7e);
-        if !bytes.iter().all(plain) {
-            return Candidates::All(part);
+        let (text, mut lines) = strip_lines(bytes);
+        self.0.each_line(&text, &mut |line| lines.push(line));
+        if matches!(text, std::borrow::Cow::Owned(_)) {
+            lines.sort_unstable();
         }
-        let base = block.starts[first].0;
-        let mut lines = Vec::new();
-        let found = self.0.each_in_lines(bytes, |at| {
-            let at = base + at as u64;
-            let index = block.starts.partition_point(|start| start.0 <= at) - 1;
-            let line = block.lines.start + index;
-            if lines.last() != Some(&line) {
-                lines.push(line);
-            }
-        });
-        if !found {
-            return Candidates::All(part);
+        for line in &mut lines {
+            *line += part.start;
         }
         lines.push(part.end - 1);
+        lines.dedup();
         Candidates::Some(lines.into_iter())
     }
 }
 
 impl Pattern {
-    /// Tells for lines of plain ASCII a place in each that may match, in order. False where that cannot be said.
-    fn each_in_lines(&self, bytes: &[u8], mut add: impl FnMut(usize)) -> bool {
+    /// Tells the places of lines that may match, in order, some more than once. The text is UTF-8.
+    fn each_line(&self, text: &[u8], tell: &mut dyn FnMut(usize)) {
         match self {
-            Self::Literal(literal) => match literal.case {
-                Case::Exact => literal.finder.find_iter(bytes).for_each(add),
-                Case::FoldAscii => {
-                    let folded = bytes.to_ascii_lowercase();
-                    literal.finder.find_iter(&folded).for_each(add);
+            Self::Literal(literal) => {
+                let folded;
+                let text = match literal.case {
+                    Case::Exact => text,
+                    Case::FoldAscii => {
+                        folded = text.to_ascii_lowercase();
+                        &folded
+                    }
+                    Case::FoldUnicode => {
+                        folded = fold(&String::from_utf8_lossy(text)).0.into_bytes();
+                        &folded
+                    }
+                };
+                let mut lines = Newlines::new(text);
+                for found in literal.finder.find_iter(text) {
+                    tell(lines.before(found));
                 }
-                Case::FoldUnicode => return false,
-            },
+            }
             Self::Regex(expression) => {
+                let mut lines = Newlines::new(text);
                 let Some(block) = &expression.block else {
-                    return false;
+                    (0..=lines.before(text.len())).for_each(tell);
+                    return;
                 };
                 let mut from = 0;
-                while let Some(found) = block.find_at(bytes, from) {
-                    // What comes behind is looked at anyway.
-                    if found.start() == bytes.len() {
-                        break;
-                    }
-                    add(found.start());
+                while let Some(found) = block.find_at(text, from) {
+                    tell(lines.before(found.start()));
                     // A match may reach into lines that match by themselves.
-                    match memchr(b'\n', &bytes[found.start()..]) {
+                    match memchr(b'\n', &text[found.start()..]) {
                         Some(newline) => from = found.start() + newline + 1,
                         None => break,
                     }
                 }
             }
         }
-        true
+    }
+}
+
+/// Counts lines on the way through a text.
+struct Newlines<'a> {
+    text: &'a [u8],
+    at: usize,
+    count: usize,
+}
+
+impl<'a> Newlines<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        let (at, count) = (0, 0);
+        Self { text, at, count }
+    }
+
+    /// How many lines end before a place, which is none before the last that was asked for.
+    fn before(&mut self, at: usize) -> usize {
+        self.count += memchr_iter(b'\n', &self.text[self.at..at]).count();
+        self.at = at;
+        self.count
     }
 }
 
