@@ -599,7 +599,7 @@ fn again(
     let recorded = rerun::recorded(&folder)?;
     let mut request = match known {
         Some(request) => request,
-        None if recorded.request.is_empty() => template,
+        None if recorded.request.is_empty() && is_of(&template, &sid) => template,
         None => rerun::asked_for(home, &folder, &recorded)?,
     };
     if wanted.same_commit {
@@ -607,6 +607,11 @@ fn again(
     }
     Rerun::new(sid, recorded, &wanted.again, wanted.times, false)?.ask(&mut request, &wanted.again);
     Ok(request)
+}
+
+/// True when a build is one of the project that a request is about.
+fn is_of(request: &BuildRequest, sid: &Sid) -> bool {
+    local::project_dir(&request.dir).is_ok_and(|dir| local::repo_id(&dir) == sid.repo)
 }
 
 /// The project as it is now.
