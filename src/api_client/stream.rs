@@ -23,8 +23,7 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use crate::domain::{Event, EventKind, LogId, Seq};
-use crate::edn::{self, Value};
-use crate::wire;
+use crate::wire::sse::{self, Told};
 
 use super::client::ApiClient;
 use super::error::{ApiError, innermost};
@@ -204,16 +203,11 @@ impl EventStream {
 
     fn frame(&mut self, id: Option<&str>, data: &str) -> Option<StreamItem> {
         // Only a broken server sends what cannot be read; the next frame may be fine.
-        let value = edn::read_lenient(data).ok()?;
-        match type_of(&value) {
-            Some(wire::sse::PING_TYPE) => return Some(StreamItem::Ping),
-            Some(wire::sse::LOG_GREW_TYPE) => {
-                let job = value.get("job-id").and_then(Value::as_str);
-                return Some(StreamItem::LogGrew(job.map_or(LogId::Script, LogId::from)));
-            }
-            _ => {}
-        }
-        let mut event = wire::event_from(value).ok()?;
+        let mut event = match sse::read(data).ok()? {
+            Told::Ping => return Some(StreamItem::Ping),
+            Told::LogGrew(log) => return Some(StreamItem::LogGrew(log)),
+            Told::Event(event) => *event,
+        };
         if let Some(seq) = id.and_then(|id| id.parse().ok()) {
             if self.last.is_some_and(|last| seq <= last) {
                 return None;
@@ -248,13 +242,6 @@ impl EventStream {
     fn fail(&mut self, error: ApiError) -> StreamItem {
         self.state = State::Over;
         StreamItem::Failed(error)
-    }
-}
-
-fn type_of(value: &Value) -> Option<&str> {
-    match value.get("type")? {
-        Value::Keyword(keyword) => Some(keyword.as_str()),
-        _ => None,
     }
 }
 

@@ -20,8 +20,7 @@ use futures_util::stream;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Event, EventKind, LogId, Seq};
-use crate::edn::{self, Value};
+use crate::domain::{Event, EventKind, Seq};
 use crate::engine::LogGrowth;
 use crate::journal::Cursor;
 use crate::wire::{self, sse};
@@ -131,7 +130,7 @@ impl Feed {
             logs = grown => {
                 self.next_growth = Instant::now() + self.growth_pause;
                 for log in logs {
-                    sse::frame(frames, None, &log_grew(&log));
+                    sse::log_grew(frames, &log);
                 }
             }
             () = sleep_until(self.next_ping) => frames.push_str(sse::PING),
@@ -160,10 +159,4 @@ fn is_for_people(event: &Event) -> bool {
         EventKind::Other(name) => name.starts_with("tui/"),
         _ => false,
     }
-}
-
-fn log_grew(log: &LogId) -> String {
-    let job = log.job().map(|job| ("job-id", job.as_str().into()));
-    let kind = ("type", Value::kw(sse::LOG_GREW_TYPE));
-    edn::write(&Value::map([kind].into_iter().chain(job)))
 }

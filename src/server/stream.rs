@@ -1,5 +1,11 @@
 //! Event streams: what all builds become, for any client (public-api.md §8), and the whole journal
 //! of one build, numbered, for ours.
+//!
+//! ```text
+//! ping · what the journal has · ping · what happens from now on, pings in silence
+//! ```
+//!
+//! The second ping of the numbered one tells a watcher that it has caught up.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,8 +21,7 @@ use futures_util::stream;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::domain::{Event, LogId, Seq};
-use crate::edn::{self, Value};
+use crate::domain::{Event, Seq};
 use crate::engine::LogGrowth;
 use crate::journal::{Cursor, Journal};
 use crate::ports::chain;
@@ -85,6 +90,7 @@ pub(super) async fn of_build(
         server,
         after: after.unwrap_or(0),
         source: Source::None,
+        behind: true,
         taken: VecDeque::new(),
         frames: None,
         growth: None,
@@ -138,6 +144,8 @@ struct Feed {
     changes: watch::Receiver<u64>,
     after: Seq,
     source: Source,
+    /// It was not said yet that all there is has been told.
+    behind: bool,
     /// Taken from the journal, not yet written.
     taken: VecDeque<Arc<Event>>,
     /// Shared with all who watch a build that runs.
@@ -193,6 +201,20 @@ impl Feed {
             if !chunk.is_empty() {
                 return Some(chunk.freeze());
             }
+            if self.behind {
+                let backlog = match &mut self.source {
+                    Source::Journal(cursor) => cursor.try_next(),
+                    Source::None | Source::End => None,
+                };
+                match backlog {
+                    Some(events) => self.taken = events.into(),
+                    None => {
+                        self.behind = false;
+                        return Some(Bytes::from_static(sse::PING.as_bytes()));
+                    }
+                }
+                continue;
+            }
             let mut notices = String::new();
             let cursor = match &mut self.source {
                 Source::End => return None,
@@ -226,7 +248,7 @@ impl Feed {
                 logs = grown => {
                     self.next_growth = Instant::now() + GROWTH_PAUSE;
                     for log in logs {
-                        sse::frame(&mut notices, None, &log_grew(&log));
+                        sse::log_grew(&mut notices, &log);
                     }
                 }
                 () = sleep_until(ping) => notices.push_str(sse::PING),
@@ -237,10 +259,4 @@ impl Feed {
             }
         }
     }
-}
-
-fn log_grew(log: &LogId) -> String {
-    let job = log.job().map(|job| ("job-id", job.as_str().into()));
-    let kind = ("type", Value::kw(sse::LOG_GREW_TYPE));
-    edn::write(&Value::map([kind].into_iter().chain(job)))
 }

@@ -44,7 +44,7 @@ pub(crate) fn repository(script: &str) -> Project {
 }
 
 /// Commits all there is to `main`; returns the commit's id.
-fn commit(dir: &Path) -> String {
+pub(crate) fn commit(dir: &Path) -> String {
     let repository = git2::Repository::open(dir).or_else(|_| {
         let mut options = git2::RepositoryInitOptions::new();
         options.initial_head("main");
@@ -702,6 +702,10 @@ fn streams_tell_what_builds_become_and_go_on_where_a_client_was() {
     server.until(&run, "build-1", "success");
     // The whole of it, read from the recording: the two parts, one behind the other.
     let all = server.get(&run, "builds/build-1/events").body;
+    // One heartbeat at once, and one behind what there is.
+    let ping = "data: {:type :ping}\n\n";
+    assert!(all.starts_with(ping), "{all}");
+    assert_eq!(all.matches(ping).count(), 2);
     let numbered = |text: &str| -> Vec<String> {
         let frames = text.split("\n\n").filter(|frame| frame.starts_with("id: "));
         frames.map(str::to_owned).collect()
