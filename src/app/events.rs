@@ -323,7 +323,9 @@ pub fn tone(event: &Event) -> Tone {
             None => Tone::Plain,
         },
         EventKind::BuildCanceled
-        | EventKind::Tui(TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap) => Tone::Warn,
+        | EventKind::Tui(
+            TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap | TuiEvent::Anew,
+        ) => Tone::Warn,
         _ => Tone::Plain,
     }
 }
@@ -437,7 +439,11 @@ fn of_ours(event: &TuiEvent, parts: &mut Vec<String>) {
         TuiEvent::Request { args } => parts.push(args.join(" ")),
         TuiEvent::Workspace { digest } => parts.push(digest.clone()),
         TuiEvent::Reused { build } => parts.push(build.clone()),
-        TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap | TuiEvent::Pulled => {}
+        TuiEvent::Warning
+        | TuiEvent::Interrupted
+        | TuiEvent::Gap
+        | TuiEvent::Anew
+        | TuiEvent::Pulled => {}
         TuiEvent::Pulling(pull) => parts.push(pull.to_string()),
         TuiEvent::ArtifactSaved { id, path, size } | TuiEvent::CacheSaved { id, path, size } => {
             let size = (*size > 0).then(|| text::bytes(*size));

@@ -6,7 +6,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::config::Look;
-use crate::domain::{Again, BlobKind, BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid};
+use crate::domain::{
+    Again, BlobKind, BuildStatus, Event, EventKind, Job, JobId, JobStatus, Sid, TuiEvent,
+};
 use crate::edn::Map;
 use crate::ports::Control;
 use crate::ui::Ui;
@@ -811,6 +813,31 @@ fn a_lost_connection_says_when_it_is_tried_again() {
         crate::ports::SourceItem::Restored,
     ));
     assert_eq!(stage.state.view().lost, None);
+}
+
+#[test]
+fn a_build_that_begins_anew_on_its_server_shows_its_own_jobs() {
+    let mut stage = fixtures::running(SIZE);
+    stage.press("j");
+    stage.press("j");
+    let before = stage.state.view().order.clone();
+    stage.tell(Event::new(EventKind::Tui(TuiEvent::Anew)));
+    assert!(stage.state.view().order.is_empty());
+    for key in ["k", "j"] {
+        stage.press(key);
+    }
+    // As many as before, and others.
+    let jobs = (0..before.len()).map(|place| Job::new(JobId::new(format!("other-{place}"))));
+    stage.tell(Event::new(EventKind::ScriptStart {
+        jobs: jobs.collect(),
+    }));
+    let order = &stage.state.view().order;
+    assert_eq!(order.len(), before.len());
+    assert!(order.iter().all(|id| id.as_str().starts_with("other-")));
+    assert_eq!(stage.state.view().place(), 0);
+    stage.begin("other-1");
+    stage.press("j");
+    assert_ne!(stage.state.view().place(), 0);
 }
 
 #[test]

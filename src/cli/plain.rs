@@ -125,10 +125,11 @@ impl<W: Write> PlainReporter<W> {
         if let EventKind::BuildUpdated { jobs, .. } = &event.kind {
             return self.updated(event, jobs);
         }
+        let is_first = self.build.created.is_none();
         self.build.apply(event);
         self.last_time = event.at();
         match (&event.kind, &event.job_id) {
-            (EventKind::BuildPending { .. }, _) => self.begin(event.at()),
+            (EventKind::BuildPending { .. }, _) if is_first => self.begin(event.at()),
             (EventKind::ScriptStart { jobs }, _) => {
                 self.width = jobs
                     .iter()
@@ -191,7 +192,13 @@ impl<W: Write> PlainReporter<W> {
                 let text = format!("on server {server}");
                 self.say(event.at(), "build", Mark::Note, &text)
             }
-            (EventKind::Tui(TuiEvent::Gap), _) => {
+            (EventKind::Tui(kind @ (TuiEvent::Gap | TuiEvent::Anew)), _) => {
+                if *kind == TuiEvent::Anew {
+                    // Its commands come once more.
+                    for tail in self.logs.values_mut() {
+                        tail.announced = None;
+                    }
+                }
                 let message = event.message.clone().unwrap_or_default();
                 self.say(event.at(), "build", Mark::Warns, &message)
             }

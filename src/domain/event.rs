@@ -214,6 +214,9 @@ pub enum TuiEvent {
     Reused { build: String },
     /// `:tui/gap`: what the source could not know; the text is the event's message.
     Gap,
+    /// `:tui/anew`: the server's journal of the build is another one than before. What was told until here
+    /// is no longer so; what follows is that journal, from its beginning.
+    Anew,
     /// `:tui/executor`: what runs container jobs; why it was chosen is the event's message.
     Executor { name: String },
     /// `:tui/host`: what runs the script; why it was chosen is the event's message.
@@ -338,6 +341,7 @@ impl TuiEvent {
             Self::Workspace { .. } => "tui/workspace",
             Self::Reused { .. } => "tui/reused",
             Self::Gap => "tui/gap",
+            Self::Anew => "tui/anew",
             Self::Executor { .. } => "tui/executor",
             Self::Host { .. } => "tui/host",
             Self::ResultSaved { .. } => "tui/result-saved",

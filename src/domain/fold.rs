@@ -6,7 +6,8 @@
 //! - a job's [`Phase`] only ever advances, so a late `job/initializing` cannot undo a
 //!   `job/start`; what a late event *tells* (times, folders) is still kept;
 //! - every event may come twice: facts are set, never counted;
-//! - `canceled` is remembered, because the end of the dying script would hide it.
+//! - `canceled` is remembered, because the end of the dying script would hide it;
+//! - only `tui/anew` leads back, to a build of which nothing is known yet.
 
 use crate::edn::{Map, Value};
 
@@ -91,6 +92,14 @@ impl Build {
                 }
             }
             EventKind::Tui(TuiEvent::Interrupted) => self.interrupted = true,
+            EventKind::Tui(TuiEvent::Anew) => {
+                *self = Self {
+                    sid: self.sid.take(),
+                    last_seq: self.last_seq,
+                    last_time: self.last_time,
+                    ..Self::default()
+                };
+            }
             EventKind::Tui(TuiEvent::Warning) => self.warn(event),
             EventKind::Tui(TuiEvent::Request { args }) => self.request.clone_from(args),
             EventKind::Tui(TuiEvent::Workspace { digest }) => {

@@ -396,3 +396,23 @@ fn a_pull_is_told_until_the_job_runs() {
     let canceled = [pulling(1), build_end(BuildStatus::Canceled)];
     assert_eq!(job(&canceled).pull, None);
 }
+
+#[test]
+fn a_journal_that_begins_anew_leaves_nothing_of_the_former() {
+    let mut events = life_of("a", &JobStatus::Failure, 10);
+    events.push(build_end(BuildStatus::Error));
+    let anew = Event {
+        seq: 20,
+        time: Some(90),
+        sid: Some(Sid::new("o@ci", "r", "b")),
+        ..Event::new(EventKind::Tui(TuiEvent::Anew))
+    };
+    events.push(anew);
+    let mut build = Build::fold(&events);
+    assert!(build.jobs().is_empty() && build.job(&"a".into()).is_none());
+    assert_eq!(build.status, BuildStatus::Pending);
+    assert_eq!((build.last_seq, build.last_time), (20, Some(90)));
+    build.apply(&at(100, "b", EventKind::JobStart));
+    assert_eq!(build.jobs().len(), 1);
+    assert_eq!(build.status, BuildStatus::Pending);
+}

@@ -15,6 +15,7 @@
 //! Start reading at [`LogWriter`] and [`LogReader`]; `scan` is where the files become an index.
 
 pub mod ansi;
+mod aside;
 pub mod errors;
 pub mod format;
 mod index;
@@ -31,6 +32,7 @@ mod written;
 mod store_tests;
 
 pub use ansi::{AnsiState, render, strip};
+pub use aside::set_aside;
 pub use errors::{first_error, is_error};
 pub use format::{Chunk, LogError, LogPaths, NO_COMMAND, Stream, newer_version};
 pub use index::Section;

@@ -4,11 +4,13 @@
 //! It leaves to others where a credential is kept (`secrets`), which server is meant (`config`,
 //! `wiring`), and what a build that was read comes to on screen.
 //!
-//! Start reading at [`Client`]; [`OrgEvents`] is the stream of an org's builds, `exchange.rs` has
-//! what every request goes through, `error.rs` what a server may answer instead; [`follow`] makes a
+//! Start reading at [`Client`]; [`OrgEvents`] is the stream of an org's builds, [`BuildEvents`] the
+//! journal of one, where a server offers it (both are made of `frames.rs`), `exchange.rs` has what every
+//! request goes through, `error.rs` what a server may answer instead; [`follow`] makes a
 //! source of a build there, [`forward`] hands on what a script asks.
 
 mod address;
+mod build_events;
 mod calls;
 mod client;
 mod credential;
@@ -18,6 +20,7 @@ mod events;
 mod exchange;
 pub mod follow;
 pub mod forward;
+mod frames;
 mod refusal;
 mod retry;
 mod started;
@@ -28,6 +31,7 @@ mod types;
 mod tests;
 
 pub use address::BaseUrl;
+pub use build_events::{BuildEvent, BuildEvents};
 pub use calls::{Tree, Trigger};
 pub use client::{Client, ClientOptions, Probe};
 pub use credential::{Credential, Jwt, OnRefresh};

@@ -7,6 +7,7 @@ mod contract;
 mod downloads;
 mod faults;
 mod forward;
+mod numbered;
 mod stream;
 
 use std::time::Duration;

@@ -176,6 +176,7 @@ fn kind_from(type_name: &str, fields: &mut Fields) -> EventKind {
         "tui/reused" => EventKind::Tui(TuiEvent::Reused {
             build: fields.text("build").unwrap_or_default(),
         }),
+        "tui/anew" => EventKind::Tui(TuiEvent::Anew),
         "tui/remote" => EventKind::Tui(TuiEvent::Remote {
             server: fields.text("server").unwrap_or_default(),
         }),
@@ -443,7 +444,11 @@ fn write_kind(kind: &EventKind, put: &mut impl FnMut(&str, Value)) {
             put("by", access.by.as_str().into());
         }
         EventKind::Tui(
-            TuiEvent::Warning | TuiEvent::Interrupted | TuiEvent::Gap | TuiEvent::Pulled,
+            TuiEvent::Warning
+            | TuiEvent::Interrupted
+            | TuiEvent::Gap
+            | TuiEvent::Anew
+            | TuiEvent::Pulled,
         )
         | EventKind::BuildStart
         | EventKind::BuildCanceled

@@ -16,7 +16,7 @@ mod public;
 mod result;
 pub mod sse;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod updated;
 
 pub use accept::wished;

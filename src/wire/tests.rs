@@ -5,7 +5,8 @@ use crate::edn;
 
 use super::*;
 
-fn transcripts() -> Vec<(String, Vec<Event>)> {
+/// What real builds have told, by name.
+pub(crate) fn transcripts() -> Vec<(String, Vec<Event>)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root).unwrap().flatten() {
@@ -214,6 +215,7 @@ fn json_holds_what_json_can_and_texts_for_the_rest() {
 fn our_own_facts_survive_being_written_and_read() {
     let mut build = Build::default();
     for line in [
+        r#"{:type :tui/anew, :message "it is another one"}"#,
         r#"{:type :tui/host, :host "clojure", :message "there is a build.clj"}"#,
         r#"{:type :tui/result-saved, :name "size", :media-type "application/edn", :size 12, :job-id "pack"}"#,
         r#"{:type :tui/read, :what :secret, :name "npm", :by "script", :job-id "publish"}"#,

@@ -5,7 +5,7 @@ use crate::app::msg::{BuildInfo, Effect, Notice};
 use crate::app::state::{Dialog, State};
 use crate::app::summary::TAIL;
 use crate::app::{doc, text};
-use crate::domain::{EventKind, LogId, Sid};
+use crate::domain::{EventKind, LogId, Sid, TuiEvent};
 use crate::ports::SourceItem;
 
 use super::{refuse, say};
@@ -89,6 +89,12 @@ pub(super) fn tells(
                         if let Some(log) = view.logs.get_mut(&LogId::Script) {
                             log.grew();
                         }
+                    }
+                    // The jobs may be as many as before, and others.
+                    EventKind::Tui(TuiEvent::Anew) => {
+                        view.order.clear();
+                        view.asked_tails.clear();
+                        of_build = true;
                     }
                     EventKind::BuildStart
                     | EventKind::BuildEnd { .. }

@@ -1,5 +1,6 @@
 //! A build is followed through a proxy that does everything wrong, until it has done so 200 times: what is
-//! known in the end is what the server knows.
+//! known in the end is what the server knows. Both ways: of a server that has the build's own journal, and of
+//! one that has not.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::StreamExt;
@@ -18,11 +19,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::domain::{Build, BuildStatus, JobId, JobStatus, LogId, Sid};
+use crate::domain::{Build, BuildStatus, Event, JobId, JobStatus, LogId, Seq, Sid};
+use crate::edn;
 use crate::journal::Journal;
 use crate::logs::{LogPaths, LogReader, Stream};
 use crate::ports::{BuildSource, SourceItem, SystemClock};
 use crate::remote::{BaseUrl, Client, ClientOptions, Credential, Retry};
+use crate::wire::{self, sse};
 
 use super::{OnServer, Pace, Recorded, RemoteSource};
 
@@ -36,9 +39,29 @@ struct World {
     step: AtomicUsize,
     changed: broadcast::Sender<()>,
     requests: AtomicUsize,
+    /// What it has of the build's own journal.
+    journal: Option<Journal>,
 }
 
 impl World {
+    /// The build goes on.
+    fn goes_to(&self, due: usize) {
+        for step in self.step() + 1..=due {
+            // What was written is there before it is told.
+            self.step.store(step, Ordering::SeqCst);
+            if let Some(journal) = &self.journal {
+                journal.append(0, told_at(step)).unwrap();
+            }
+        }
+        if due == STEPS
+            && let Some(journal) = &self.journal
+        {
+            journal.close();
+        }
+        // Nobody may be listening.
+        let _ = self.changed.send(());
+    }
+
     fn step(&self) -> usize {
         self.step.load(Ordering::SeqCst)
     }
@@ -115,6 +138,80 @@ impl World {
     }
 }
 
+/// What the journal has of a step.
+fn told_at(step: usize) -> Vec<Event> {
+    let half = STEPS / 2;
+    let job = if step <= half { "first" } else { "second" };
+    let at = |kind: &str, more: &str| {
+        let sid = r#":sid ["o" "r" "build-7"]"#;
+        let text = format!("{{:type :{kind} :time {} {sid} {more}}}", 1000 * step);
+        wire::event_from(edn::read_str(&text).unwrap()).unwrap()
+    };
+    let of_job = |kind: &str, more: &str| at(kind, &format!(":job-id {job:?} {more}"));
+    let mut events = Vec::new();
+    if step == 1 {
+        let job = |id: &str, more: &str| {
+            format!(r#"{{:id "{id}" :type :container :image "i" :script ["one" "two"] {more}}}"#)
+        };
+        let jobs = [
+            job("first", ""),
+            job("second", r#":dependencies ["first"]"#),
+        ]
+        .concat();
+        events.push(at("build/pending", ":build {:source :api}"));
+        events.push(at("build/start", ""));
+        events.push(at("script/start", &format!(":jobs [{jobs}]")));
+    }
+    if step == 1 || step == half + 1 {
+        events.push(of_job("job/start", ""));
+    }
+    let command = format!(":command \"{}\"", step % half);
+    events.push(of_job("command/start", &command));
+    events.push(of_job(
+        "command/end",
+        &format!("{command} :exit {}", step % 3),
+    ));
+    if step == half {
+        events.push(of_job("job/end", ":status :success :result {:exit 0}"));
+    }
+    if step == STEPS {
+        let result = r#":status :failure :result {:exit 1 :message "exit 1"}"#;
+        events.push(of_job("job/end", result));
+        events.push(at("build/end", ":status :error"));
+    }
+    events
+}
+
+/// The stream of the journal, as a server of ours has it.
+async fn journal(State(world): State<Arc<World>>, headers: HeaderMap) -> Response {
+    world.requests.fetch_add(1, Ordering::SeqCst);
+    let Some(journal) = &world.journal else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let after = headers.get("last-event-id");
+    let after = after.map_or(0, |id| id.to_str().unwrap().parse::<Seq>().unwrap());
+    let state = (journal.cursor(after), 0);
+    let body = futures_util::stream::unfold(state, |(mut cursor, pings)| async move {
+        let events = match pings {
+            0 => None,
+            1 => cursor.try_next(),
+            _ => Some(cursor.next().await?),
+        };
+        let Some(events) = events else {
+            return Some((sse::PING.to_owned(), (cursor, pings + 1)));
+        };
+        let mut frames = String::new();
+        for event in events {
+            sse::frame(&mut frames, Some(event.seq), &wire::write_event(&event));
+        }
+        Some((frames, (cursor, pings)))
+    });
+    Response::builder()
+        .header(header::CONTENT_TYPE, "text/event-stream")
+        .body(Body::from_stream(body.map(Ok::<_, std::io::Error>)))
+        .unwrap()
+}
+
 async fn serve(world: Arc<World>) -> std::net::SocketAddr {
     let edn = |text: String| ([(header::CONTENT_TYPE, "application/edn")], text).into_response();
     let build = move |State(world): State<Arc<World>>| async move {
@@ -156,6 +253,7 @@ async fn serve(world: Arc<World>) -> std::net::SocketAddr {
     let app = Router::new()
         .route("/org/o/repo/r/builds/build-7", get(build))
         .route("/org/o/repo/r/builds/build-7/job/{job}/logs", get(logs))
+        .route("/org/o/repo/r/builds/build-7/events", get(journal))
         .route("/org/o/events", get(events))
         .with_state(world);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -263,10 +361,45 @@ fn output_of(reader: &LogReader, stream: Stream) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_network_does_the_end_is_the_servers() {
+    follow(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_the_network_does_the_journal_is_the_servers() {
+    let there = Journal::in_memory(Sid::new("o", "r", "build-7"));
+    let recorded = follow(Some(there.clone())).await;
+    let of = |events: &[Arc<Event>], numbered: bool| -> Vec<String> {
+        let mut lines = Vec::new();
+        for event in events {
+            let mut event = Event::clone(event);
+            event.sid = None;
+            let number = event.extra.remove_kw("tui/server-seq");
+            if number.is_some() == numbered {
+                assert!(number.is_none_or(|it| it == edn::Value::Int(lines.len() as i64 + 1)));
+                lines.push(wire::write_event(&event));
+            }
+        }
+        lines
+    };
+    assert_eq!(of(&recorded, true), of(&there.events(), false));
+    // What stands between is where it runs, and how it has ended while there were logs to come.
+    let ours: Vec<&str> = (recorded.iter())
+        .filter(|event| !event.extra.contains_kw("tui/server-seq"))
+        .map(|event| event.type_name())
+        .collect();
+    assert!(
+        matches!(ours[..], ["tui/remote"] | ["tui/remote", "build/updated"]),
+        "{ours:?}"
+    );
+}
+
+/// Follows a build to its end; returns what was recorded.
+async fn follow(journal: Option<Journal>) -> Vec<Arc<Event>> {
     let world = Arc::new(World {
         step: AtomicUsize::new(0),
         changed: broadcast::channel(64).0,
         requests: AtomicUsize::new(0),
+        journal,
     });
     let to = serve(Arc::clone(&world)).await;
     let proxy = Arc::new(Proxy {
@@ -292,8 +425,8 @@ async fn whatever_the_network_does_the_end_is_the_servers() {
         longest: Duration::from_millis(10),
     };
     // What is held back is never sent.
-    options.timeout = Duration::from_millis(500);
-    options.stream_silence = Duration::from_millis(500);
+    options.timeout = Duration::from_millis(200);
+    options.stream_silence = Duration::from_millis(200);
     let client = Client::new(options).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let here = Sid::new("o@ci", "r", "build-7");
@@ -319,9 +452,7 @@ async fn whatever_the_network_does_the_end_is_the_servers() {
         loop {
             let due = (proxy.faults.load(Ordering::SeqCst) * STEPS / FAULTS).min(STEPS);
             if due > world.step() {
-                world.step.store(due, Ordering::SeqCst);
-                // Nobody may be listening.
-                let _ = world.changed.send(());
+                world.goes_to(due);
             }
             let next = tokio::time::timeout(Duration::from_millis(5), source.next()).await;
             match next {
@@ -361,4 +492,6 @@ async fn whatever_the_network_does_the_end_is_the_servers() {
         connections < 8 * FAULTS && requests < 20 * FAULTS,
         "{connections} {requests}"
     );
+    let path = dir.path().join("events.edn");
+    Journal::read(&path).unwrap().events()
 }

@@ -1,5 +1,8 @@
 //! Follows a build on a server: what it says of the build becomes a journal, and its logs become ours.
 //!
+//! A server of this program is asked for the build's own journal (`numbered.rs`). Any other, by looking at the
+//! build now and then, which is here:
+//!
 //! ```text
 //! open the stream ─▶ GET the build ─▶ updates, logs by polling ─▶ final ─▶ GET, logs ─▶ build/end
 //!        ▲                                   │ broken
@@ -27,7 +30,8 @@ use crate::wire;
 
 use super::super::retry::jittered;
 use super::logs::{Interest, RemoteLogs};
-use super::{BuildApi, Heard, Pace, Trouble};
+use super::numbers::Numbers;
+use super::{BuildApi, Heard, Pace, Trouble, received};
 
 /// What follows one build.
 pub(super) struct Follower {
@@ -42,6 +46,10 @@ pub(super) struct Follower {
     pub(super) to: UnboundedSender<SourceItem>,
     /// What the journal comes to.
     pub(super) build: Build,
+    /// Where the server's own journal stands.
+    pub(super) numbers: Numbers,
+    /// The end of the build as that says, which is recorded when the logs are here too.
+    pub(super) end: Option<Event>,
     /// What was told last of each job, so that only news is journaled.
     pub(super) told: HashMap<JobId, JobUpdate>,
     /// Likewise of the build itself.
@@ -49,7 +57,28 @@ pub(super) struct Follower {
 }
 
 /// Nobody listens any more, or the journal cannot be written: it is over.
-struct Over;
+pub(super) struct Over;
+
+/// How a connection has ended: with the build, or broken.
+pub(super) type Outcome = Result<(), Trouble>;
+
+/// What lasts from one connection to the next.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// All that was there in the beginning has been told.
+    caught_up: bool,
+    /// Since when there is no connection.
+    lost_since: Option<Millis>,
+    /// This connection was said to be good.
+    is_well: bool,
+}
+
+impl Course {
+    /// All that was there in the beginning has been told.
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.caught_up
+    }
+}
 
 impl Follower {
     pub(super) async fn run(mut self) {
@@ -58,17 +87,23 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> Result<(), Over> {
-        self.begin()?;
+        let known = self.journal.events();
+        let is_whole = (known.iter()).any(|event| matches!(event.kind, EventKind::BuildEnd { .. }));
+        self.begin(known)?;
+        if is_whole {
+            self.tell(SourceItem::CaughtUp)?;
+            self.journal.close();
+            return Ok(());
+        }
         let mut failures = 0_u32;
-        let mut lost_since: Option<Millis> = None;
-        let mut caught_up = false;
-        while !self.build.is_over() {
+        let mut course = Course::default();
+        while !self.is_done() {
             let heard_before = self.journal.last_seq();
-            let trouble = match self.connection(&mut caught_up, &mut lost_since).await? {
+            let trouble = match self.connection(&mut course).await? {
                 Ok(()) => continue,
                 Err(trouble) => trouble,
             };
-            lost_since.get_or_insert(self.clock.now());
+            course.lost_since.get_or_insert(self.clock.now());
             let lasts = trouble.lasts;
             failures = if self.journal.last_seq() > heard_before {
                 1
@@ -86,15 +121,30 @@ impl Follower {
             })?;
             sleep(retry_in).await;
         }
-        if !caught_up {
+        if !course.caught_up {
             self.tell(SourceItem::CaughtUp)?;
         }
         self.finish().await
     }
 
+    /// The build is over, and what says so has said all.
+    fn is_done(&self) -> bool {
+        self.end.is_some() || (self.build.is_over() && !self.numbers.tell_the_end())
+    }
+
+    /// One connection: to the build's own journal where the server has it.
+    async fn connection(&mut self, course: &mut Course) -> Result<Outcome, Over> {
+        course.is_well = false;
+        if self.numbers.may_be_had()
+            && let Some(outcome) = self.numbered(course).await?
+        {
+            return Ok(outcome);
+        }
+        self.updates(course).await
+    }
+
     /// The journal's first line says where the build runs.
-    fn begin(&mut self) -> Result<(), Over> {
-        let known = self.journal.events();
+    fn begin(&mut self, known: Vec<Arc<Event>>) -> Result<(), Over> {
         if known.is_empty() {
             let server = self.server.clone();
             return self.record(vec![Event::new(EventKind::Tui(TuiEvent::Remote {
@@ -104,12 +154,23 @@ impl Follower {
         self.tell(SourceItem::Events(known))
     }
 
-    /// One connection, from its first sign of life to its end or to that of the build.
-    async fn connection(
-        &mut self,
-        caught_up: &mut bool,
-        lost_since: &mut Option<Millis>,
-    ) -> Result<Result<(), Trouble>, Over> {
+    /// The connection is good: what is known is what the server knows.
+    pub(super) fn is_well(&mut self, course: &mut Course) -> Result<(), Over> {
+        course.lost_since = None;
+        if std::mem::replace(&mut course.is_well, true) {
+            return Ok(());
+        }
+        if course.caught_up {
+            self.tell(SourceItem::Restored)
+        } else {
+            course.caught_up = true;
+            self.tell(SourceItem::CaughtUp)
+        }
+    }
+
+    /// One connection to the stream of an org, from its first sign of life to its end or to that of the
+    /// build.
+    async fn updates(&mut self, course: &mut Course) -> Result<Outcome, Over> {
         let mut stream = Some(self.api.events());
         // Subscribed first, asked then.
         if let Some(open) = &mut stream {
@@ -121,15 +182,11 @@ impl Follower {
             }
         }
         match self.api.build().await {
-            Ok(map) => self.take(map, lost_since.take())?,
+            Ok(map) => self.take(map, course.lost_since.take())?,
             Err(trouble) => return Ok(Err(trouble)),
         }
-        if *caught_up {
-            self.tell(SourceItem::Restored)?;
-        } else {
-            *caught_up = true;
-            self.tell(SourceItem::CaughtUp)?;
-        }
+        self.numbers.answered();
+        self.is_well(course)?;
         let mut ask_again = Instant::now() + self.pace.poll;
         while !self.build.is_over() {
             let logs_due = self.logs.due(&self.build, &self.interest, &self.pace);
@@ -175,9 +232,19 @@ impl Follower {
 
     /// What is final is asked for once more, and the logs as long as they may still grow.
     async fn finish(&mut self) -> Result<(), Over> {
+        let end = self.end.take();
+        if let Some(end) = &end
+            && self.logs.lacking(&self.build).is_some()
+        {
+            self.is_about_to_end(end)?;
+        }
         let mut failures = 0;
         loop {
-            match self.last_look().await? {
+            let looked = match end {
+                Some(_) => self.last_logs().await?,
+                None => self.last_look().await?,
+            };
+            match looked {
                 Ok(()) => break,
                 Err(trouble) if failures == 10 => {
                     let gap = Event::new(EventKind::Tui(TuiEvent::Gap));
@@ -191,9 +258,12 @@ impl Follower {
                 }
             }
         }
-        let end = Event::new(EventKind::BuildEnd {
-            status: Some(self.build.status.clone()),
-            build: None,
+        let end = end.unwrap_or_else(|| {
+            let status = Some(self.build.status.clone());
+            Event::new(EventKind::BuildEnd {
+                status,
+                build: None,
+            })
         });
         self.record(vec![end])?;
         // What is not flushed now is when the system likes to.
@@ -202,7 +272,7 @@ impl Follower {
         Ok(())
     }
 
-    async fn last_look(&mut self) -> Result<Result<(), Trouble>, Over> {
+    async fn last_look(&mut self) -> Result<Outcome, Over> {
         match self.api.build().await {
             Ok(map) => self.take(map, None)?,
             Err(trouble) => return Ok(Err(trouble)),
@@ -227,15 +297,12 @@ impl Follower {
     }
 
     /// Takes in what the server knows, as far as it is news.
-    fn take(&mut self, map: Map, lost_since: Option<Millis>) -> Result<(), Over> {
+    pub(super) fn take(&mut self, map: Map, lost_since: Option<Millis>) -> Result<(), Over> {
         let EventKind::BuildUpdated { build, mut jobs } = wire::updated(map) else {
             return Ok(());
         };
         for update in &mut jobs {
-            // Names are for people, values may be secrets (security.md §6).
-            for (_, value) in &mut update.job.env {
-                value.replace_range(.., "***");
-            }
+            received::hide_values(&mut update.job);
         }
         jobs.retain(|update| self.told.get(&update.job.id) != Some(update));
         let is_news = !jobs.is_empty() || self.told_build.as_ref() != Some(&build);
@@ -287,7 +354,7 @@ impl Follower {
         events
     }
 
-    async fn read_logs(&mut self, job: &JobId, all: bool) -> Result<Result<(), Trouble>, Over> {
+    pub(super) async fn read_logs(&mut self, job: &JobId, all: bool) -> Result<Outcome, Over> {
         let Some(state) = self.build.job(job) else {
             return Ok(Ok(()));
         };
@@ -300,7 +367,7 @@ impl Follower {
         Ok(Ok(()))
     }
 
-    fn record(&mut self, events: Vec<Event>) -> Result<(), Over> {
+    pub(super) fn record(&mut self, events: Vec<Event>) -> Result<(), Over> {
         if events.is_empty() {
             return Ok(());
         }
@@ -340,19 +407,17 @@ impl Follower {
         Ok(events)
     }
 
-    fn tell(&self, item: SourceItem) -> Result<(), Over> {
+    pub(super) fn tell(&self, item: SourceItem) -> Result<(), Over> {
         self.to.send(item).map_err(|_| Over)
     }
 
-    /// Twice as long each time, and not at the same moment as everybody else.
-    fn back_off(&self, failures: u32) -> Duration {
-        let (first, longest) = self.pace.back_off;
-        let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(10));
-        jittered(doubled.min(longest))
+    /// Not at the same moment as everybody else.
+    pub(super) fn back_off(&self, failures: u32) -> Duration {
+        jittered(self.pace.after_failures(failures))
     }
 }
 
-fn cut() -> Trouble {
+pub(super) fn cut() -> Trouble {
     Trouble {
         reason: "the server has ended the connection".to_owned(),
         lasts: false,

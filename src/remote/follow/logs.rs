@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::domain::{Build, JobId, JobKind, JobState, JobStatus, LogId, Millis};
 use crate::edn::Value;
-use crate::logs::{LogPaths, LogWriter, NO_COMMAND, Stream, written};
+use crate::logs::{LogPaths, LogWriter, NO_COMMAND, Stream, set_aside, written};
 use crate::ports::Clock;
 
 use super::{BuildApi, Pace, Trouble};
@@ -69,6 +69,10 @@ impl Interest {
 pub(super) struct RemoteLogs {
     dir: PathBuf,
     jobs: HashMap<JobId, JobLog>,
+    /// The log of a job is whole when its end is told.
+    whole_at_end: bool,
+    /// The server tells when logs grow.
+    tells_growth: bool,
 }
 
 /// The log of one job.
@@ -85,6 +89,10 @@ struct JobLog {
     has_output: bool,
     /// How often it was read since its job has ended.
     ends: u8,
+    /// It has not grown since it was read, as far as the server tells that.
+    quiet: bool,
+    /// How often in a row it could not be read.
+    failures: u32,
     /// It cannot be written here, or its name is odd.
     broken: bool,
 }
@@ -94,6 +102,40 @@ impl RemoteLogs {
         Self {
             dir,
             jobs: HashMap::new(),
+            whole_at_end: false,
+            tells_growth: false,
+        }
+    }
+
+    /// A connection was made: what has grown meanwhile is not known. `numbered`: to the journal of a server
+    /// of this program.
+    pub(super) fn connected(&mut self, numbered: bool) {
+        self.whole_at_end = numbered;
+        self.tells_growth = false;
+        for log in self.jobs.values_mut() {
+            log.quiet = false;
+        }
+    }
+
+    /// The server says that a log grew.
+    pub(super) fn grew(&mut self, log: &LogId) {
+        self.tells_growth = true;
+        if let Some(log) = log.job().and_then(|job| self.jobs.get_mut(job)) {
+            log.quiet = false;
+        }
+    }
+
+    /// The server has another build than before: its logs begin again, and what is here of those of the
+    /// jobs of the former is set aside.
+    pub(super) fn begin_anew(&mut self, former: &Build) {
+        self.jobs.clear();
+        for job in former.jobs() {
+            let stem = LogId::Job(job.id().clone()).stem();
+            if set_aside(&self.dir, &stem).is_err() {
+                // Nothing of the new one gets into the old one.
+                let log = self.jobs.entry(job.id().clone()).or_default();
+                log.broken = true;
+            }
         }
     }
 
@@ -109,19 +151,24 @@ impl RemoteLogs {
             .iter()
             .filter(|job| has_files(job) && job.start_time.is_some())
             .filter(|job| {
-                job.status == JobStatus::Running || (job.is_over() && self.lacks_the_end(job))
+                let runs = job.status == JobStatus::Running && !self.is_quiet(job);
+                runs || (job.is_over() && self.lacks_the_end(job))
             })
             .map(|job| {
                 let log = self.jobs.get(job.id());
+                let failures = log.map_or(0, |log| log.failures);
                 let often = if job.is_over() {
                     // Once when it has ended, and once more when it may have become whole.
                     let again = log.is_some_and(|log| log.ends > 0);
                     if again { pace.last_log } else { Duration::ZERO }
-                } else if interest.is(job.id()) {
-                    pace.watched_log
-                } else {
+                } else if !interest.is(job.id()) {
                     pace.other_log
+                } else if self.tells_growth {
+                    Duration::ZERO
+                } else {
+                    pace.watched_log
                 };
+                let often = often.max(pace.after_failures(failures));
                 let last = log.and_then(|log| log.last);
                 let at = last.map_or_else(Instant::now, |(at, took)| {
                     let rest = if job.is_over() { 0 } else { REST };
@@ -144,6 +191,20 @@ impl RemoteLogs {
     /// Whether the log of a job that has ended is still to be asked for.
     fn lacks_the_end(&self, job: &JobState) -> bool {
         self.jobs.get(job.id()).is_none_or(|log| log.ends < ENDS)
+    }
+
+    /// Whether the server would have told, had the log of a job grown.
+    fn is_quiet(&self, job: &JobState) -> bool {
+        self.tells_growth && self.jobs.get(job.id()).is_some_and(|log| log.quiet)
+    }
+
+    /// A job that has ended, whose log is still to be asked for.
+    pub(super) fn lacking(&self, build: &Build) -> Option<JobId> {
+        let mut jobs = build.jobs().iter();
+        let lacks = |job: &&JobState| {
+            has_files(job) && job.start_time.is_some() && job.is_over() && self.lacks_the_end(job)
+        };
+        jobs.find(lacks).map(|job| job.id().clone())
     }
 
     /// Whether a job has ended so shortly before that its log may not be all there.
@@ -169,30 +230,23 @@ impl RemoteLogs {
         let dir = self.dir.clone();
         let log = self.jobs.entry(job.id().clone()).or_default();
         let began = Instant::now();
-        let mut grew = false;
-        let lines = job.job.script.len();
-        let (from, to) = if all {
-            (0, lines)
-        } else {
-            (log.current, lines.min(log.current + LOOK_AHEAD))
-        };
-        for index in from..to {
-            for (stream, name) in [(Stream::Out, "out"), (Stream::Err, "err")] {
-                let file = format!("{index}_{name}.log");
-                let Some(bytes) = api.log(job.id(), &file).await? else {
-                    continue;
-                };
-                log.current = log.current.max(index);
-                grew |= log.take(&dir, job.id(), (stream, index as u32), &bytes, clock.now());
-            }
-        }
+        // What is told while it is read is read the next time.
+        log.quiet = true;
+        let read = log.read(api, job, all, &dir, clock).await;
         log.last = Some((Instant::now(), began.elapsed()));
+        if read.is_err() {
+            log.quiet = false;
+            log.failures = log.failures.saturating_add(1);
+            return read;
+        }
+        log.failures = 0;
         if job.is_over() {
             let is_long_ago =
                 (job.end_time).is_some_and(|end| clock.now().saturating_sub(end) > STILL_GROWS);
-            log.ends = if is_long_ago { ENDS } else { log.ends + 1 };
+            let is_whole = self.whole_at_end || is_long_ago;
+            log.ends = if is_whole { ENDS } else { log.ends + 1 };
         }
-        Ok(grew)
+        read
     }
 
     /// The outputs of action jobs that have ended come with their results. Returns the logs that grew.
@@ -221,6 +275,35 @@ impl RemoteLogs {
 }
 
 impl JobLog {
+    /// Reads the files of all commands, or of those that may be at work.
+    async fn read(
+        &mut self,
+        api: &dyn BuildApi,
+        job: &JobState,
+        all: bool,
+        dir: &std::path::Path,
+        clock: &dyn Clock,
+    ) -> Result<bool, Trouble> {
+        let mut grew = false;
+        let lines = job.job.script.len();
+        let (from, to) = if all {
+            (0, lines)
+        } else {
+            (self.current, lines.min(self.current + LOOK_AHEAD))
+        };
+        for index in from..to {
+            for (stream, name) in [(Stream::Out, "out"), (Stream::Err, "err")] {
+                let file = format!("{index}_{name}.log");
+                let Some(bytes) = api.log(job.id(), &file).await? else {
+                    continue;
+                };
+                self.current = self.current.max(index);
+                grew |= self.take(dir, job.id(), (stream, index as u32), &bytes, clock.now());
+            }
+        }
+        Ok(grew)
+    }
+
     /// Takes in what is new of an output of which the server has `bytes`.
     fn take(
         &mut self,

@@ -1,10 +1,14 @@
 //! A build on a server, followed: [`RemoteSource`] is to it what a recording is to one that is over.
 //!
-//! `follower.rs` has the course of it, `logs.rs` the logs, and [`BuildApi`] is all that it wants of a
-//! server.
+//! `follower.rs` has the course of it, `numbered.rs` how a server's own journal is taken in (by the rules
+//! of `numbers.rs`, and as `received.rs` says), `logs.rs` the logs, and [`BuildApi`] is all that it wants of
+//! a server.
 
 mod follower;
 mod logs;
+mod numbered;
+mod numbers;
+mod received;
 mod server;
 mod source;
 
@@ -18,9 +22,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
-use crate::domain::JobId;
+use crate::domain::{JobId, Seq};
 use crate::edn::Map;
 use crate::ports::Control;
+
+use super::BuildEvent;
 
 pub use logs::Interest;
 pub use server::OnServer;
@@ -40,6 +46,9 @@ pub trait BuildApi: Send + Sync + std::fmt::Debug {
 
     /// One connection of the stream of events. It ends at the first trouble.
     fn events(&self) -> BoxStream<'static, Result<Heard, Trouble>>;
+
+    /// One connection of the build's own journal, after the event of that number.
+    fn journal(&self, after: Seq) -> BoxStream<'static, BuildEvent>;
 
     /// Does something to the build. The error is a sentence.
     fn control(&self, control: Control) -> BoxFuture<'static, Result<(), String>>;
@@ -78,6 +87,19 @@ pub struct Pace {
     pub other_log: Duration,
     /// When the logs of a job that has ended are asked for once more.
     pub last_log: Duration,
+}
+
+impl Pace {
+    /// How long something that has failed is left alone: twice as long each time.
+    fn after_failures(&self, failures: u32) -> Duration {
+        let (first, longest) = self.back_off;
+        match failures {
+            0 => Duration::ZERO,
+            failures => first
+                .saturating_mul(1 << failures.saturating_sub(1).min(10))
+                .min(longest),
+        }
+    }
 }
 
 impl Default for Pace {

@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 
-use crate::domain::{JobId, JobStatus, Sid};
+use crate::domain::{JobId, JobStatus, Seq, Sid};
 use crate::edn::Map;
 use crate::ports::Control;
-use crate::remote::{BuildInfo, Client, OrgEvent, RemoteError};
+use crate::remote::{BuildEvent, BuildInfo, Client, OrgEvent, RemoteError};
 
 use super::{BuildApi, Heard, Trouble};
 
@@ -115,6 +115,14 @@ impl BuildApi for OnServer {
         .boxed()
     }
 
+    fn journal(&self, after: Seq) -> BoxStream<'static, BuildEvent> {
+        let events = self.client.build_events(&self.sid, after);
+        futures_util::stream::unfold(events, |mut events| async {
+            Some((events.next().await?, events))
+        })
+        .boxed()
+    }
+
     fn control(&self, control: Control) -> BoxFuture<'static, Result<(), String>> {
         let this = self.clone();
         async move { this.do_it(control).await }.boxed()
@@ -130,7 +138,7 @@ fn said(error: &RemoteError) -> String {
     error.to_string()
 }
 
-fn trouble(error: &RemoteError) -> Trouble {
+pub(super) fn trouble(error: &RemoteError) -> Trouble {
     Trouble {
         lasts: !error.is_transient(),
         reason: error.to_string(),

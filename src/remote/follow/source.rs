@@ -15,6 +15,7 @@ use crate::ports::{BuildSource, Clock, Control, Offers, SourceItem};
 
 use super::follower::Follower;
 use super::logs::{Interest, RemoteLogs};
+use super::numbers::Numbers;
 use super::{BuildApi, Pace};
 
 /// Follows a build on a server. What it tells is recorded in the journal, and the build's logs beside
@@ -69,6 +70,8 @@ impl RemoteSource {
             pace,
             to,
             build: Build::fold(events.iter().map(|event| &**event)),
+            numbers: Numbers::of(&events),
+            end: None,
             journal: recorded.journal,
             told,
             told_build,

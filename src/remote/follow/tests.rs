@@ -17,6 +17,9 @@ use crate::ports::{BuildSource, Control, SourceItem, SystemClock};
 
 use super::*;
 
+mod numbered;
+mod served;
+
 /// Far beyond what anything here takes on the slowest machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -131,6 +134,10 @@ impl BuildApi for Fake {
             .boxed()
     }
 
+    fn journal(&self, _: Seq) -> BoxStream<'static, BuildEvent> {
+        futures_util::stream::iter([BuildEvent::Absent]).boxed()
+    }
+
     fn control(&self, control: Control) -> BoxFuture<'static, Result<(), String>> {
         self.controls.lock().unwrap().push(control);
         std::future::ready(Ok(())).boxed()
@@ -155,7 +162,7 @@ fn build(status: &str, job: &str) -> String {
 
 fn pace() -> Pace {
     Pace {
-        back_off: (Duration::from_millis(10), Duration::from_millis(50)),
+        back_off: (Duration::from_millis(1), Duration::from_millis(5)),
         poll: Duration::from_millis(10),
         watched_log: Duration::from_millis(10),
         other_log: Duration::from_millis(30),
@@ -163,15 +170,15 @@ fn pace() -> Pace {
     }
 }
 
-struct Rig {
-    api: Arc<Fake>,
+struct Rig<A = Fake> {
+    api: Arc<A>,
     source: RemoteSource,
     build: Build,
     items: Vec<SourceItem>,
 }
 
-impl Rig {
-    fn open(api: &Arc<Fake>, dir: &Path) -> Self {
+impl<A: BuildApi + 'static> Rig<A> {
+    fn open(api: &Arc<A>, dir: &Path) -> Self {
         let path = dir.join("events.edn");
         let journal = if path.exists() {
             Journal::open(&path).unwrap().0
@@ -181,7 +188,7 @@ impl Rig {
         Self::with(api, dir, journal)
     }
 
-    fn with(api: &Arc<Fake>, dir: &Path, journal: Journal) -> Self {
+    fn with(api: &Arc<A>, dir: &Path, journal: Journal) -> Self {
         let recorded = Recorded {
             journal,
             logs: dir.to_owned(),
@@ -234,6 +241,18 @@ impl Rig {
             }
         };
         tokio::time::timeout(LIMIT, all).await.unwrap();
+    }
+
+    /// Follows no more. What does lets the journal go when it is polled no more.
+    async fn let_go(self, dir: &Path) {
+        drop(self);
+        let path = dir.join("events.edn");
+        let free = async {
+            while crate::journal::is_in_use(&path) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, free).await.unwrap();
     }
 
     fn status(&self, job: &str) -> Option<JobStatus> {
@@ -415,21 +434,13 @@ async fn a_build_that_is_attached_to_again_goes_on_where_it_was_left() {
         matches!(rig.items.last(), Some(SourceItem::LogGrew(_)))
     })
     .await;
-    drop(rig);
+    rig.let_go(dir.path()).await;
     api.has_log("test", "0_out.log", "first\nsecond\n");
     let end = build(
         ":success",
         ":status :success :start-time 2000 :end-time 3000",
     );
     api.is(&end);
-    // The follower that was dropped lets the journal go when it is polled no more.
-    let path = dir.path().join("events.edn");
-    let free = async {
-        while crate::journal::is_in_use(&path) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(LIMIT, free).await.unwrap();
     let mut rig = Rig::open(&api, dir.path());
     rig.see_the_end().await;
     assert_eq!(rig.build.status, BuildStatus::Success);

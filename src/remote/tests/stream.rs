@@ -8,18 +8,20 @@ fn path() -> String {
     format!("{}/events", org_path())
 }
 
-fn events(lines: &str) -> Answer {
+/// A stream that ends.
+pub(super) fn events(lines: &str) -> Answer {
     let kind = ("content-type", "text/event-stream".to_owned());
     Answer::Whole(200, vec![kind], lines.to_owned().into())
 }
 
-fn open(lines: &str) -> Answer {
+/// One that stays open.
+pub(super) fn open(lines: &str) -> Answer {
     let kind = ("content-type", "text/event-stream".to_owned());
     Answer::Silent(vec![kind], lines.to_owned().into())
 }
 
 /// What a real server has sent to a token in a header.
-fn recorded() -> String {
+pub(super) fn recorded() -> String {
     let file =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts/_server/sse.json");
     let all: serde_json::Value =
@@ -98,7 +100,9 @@ async fn a_refusal_is_the_end_and_a_busy_server_is_not() {
         (401, true),
         (403, true),
         (404, true),
+        (301, true),
         (302, true),
+        (501, true),
         (429, false),
         (500, false),
         (503, false),
@@ -110,12 +114,14 @@ async fn a_refusal_is_the_end_and_a_busy_server_is_not() {
         );
         let all = all(client(&server).events(ORG)).await;
         match &all[..] {
-            [OrgEvent::Refused(error)] if ends => assert!(!error.is_transient(), "{error}"),
+            [OrgEvent::Refused(error)] if ends => {
+                assert!(status == 501 || !error.is_transient(), "{error}");
+            }
             [OrgEvent::Lost(error)] if !ends => assert!(error.is_transient(), "{error}"),
             other => panic!("{status}: {other:?}"),
         }
     }
-    assert_eq!(server.lines().len(), 7);
+    assert_eq!(server.lines().len(), 9);
 }
 
 #[tokio::test]

@@ -231,7 +231,7 @@ pub(in crate::store) fn is_detail(type_name: &str) -> bool {
     match type_name.split_once('/') {
         Some(("command" | "sidecar", _)) => true,
         Some(("container", name)) => name != "job-queued",
-        Some(("tui", name)) => name != "interrupted",
+        Some(("tui", name)) => !matches!(name, "interrupted" | "anew"),
         _ => false,
     }
 }

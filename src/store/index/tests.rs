@@ -408,6 +408,30 @@ proptest! {
 }
 
 #[test]
+fn of_a_journal_that_begins_anew_only_the_new_build_is_listed() {
+    let mut stage = Stage::new();
+    let sid = Stage::sid(0, 1);
+    let of_job = |kind| event(Some("lint"), kind);
+    let end = EventKind::JobEnd {
+        status: Some(JobStatus::Failure),
+        result: map("{}"),
+    };
+    stage.append(&sid, 1, vec![of_job(EventKind::JobStart), of_job(end)]);
+    let listed = || told(stage.history().list(9)).remove(0);
+    assert_eq!(listed().jobs_failed, 1);
+    let jobs = vec![Job::new("other")];
+    let anew = [
+        EventKind::Tui(TuiEvent::Anew),
+        EventKind::BuildStart,
+        EventKind::ScriptStart { jobs },
+    ];
+    stage.append(&sid, 2, anew.map(|kind| event(None, kind)).into());
+    let listed = told(stage.history().list(9));
+    assert_eq!((listed[0].jobs_total, listed[0].jobs_failed), (1, 0));
+    assert_eq!(listed, told(stage.history().list_folders(9)));
+}
+
+#[test]
 fn only_what_changed_is_read() {
     let mut stage = Stage::new();
     let [one, two] = [1, 2].map(|build| Stage::sid(0, build));
