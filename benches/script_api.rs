@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+#[path = "../tests/shared/http.rs"]
+mod http;
 #[expect(dead_code, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/script_api/rig.rs"]
 mod rig;
@@ -23,8 +25,9 @@ mod rig;
 #[path = "../tests/script_api/wire.rs"]
 mod wire;
 
+use http::Wire;
 use rig::{Rig, clojure};
-use wire::{Transport, Wire, jdk};
+use wire::{Transport, jdk};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_monkeyci-tui");
 const EVENTS: usize = 100_000;

@@ -30,9 +30,10 @@
 //! | `executors` | what runs container jobs: the host's shell, a fake for tests | leaves, `ports` |
 //! | `script` | script files → jobs, the scheduler, the embedded script host | leaves, `ports`, `wire`, `api_client` |
 //! | `hosts` | what runs a script: the choice, tools, command lines, our Clojure library, quick starts | leaves, `wire`, `engine` (its child command) |
-//! | `script_api` | the HTTP service for scripts and watchers: routes, tokens, scopes | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
+//! | `service` | what both HTTP services need of a connection: requests read to their end, answers that arrive | nothing of ours |
+//! | `script_api` | the HTTP service for scripts and watchers: routes, tokens, scopes | leaves, `ports`, `wire`, `journal`, `engine` (its handle), `service` |
 //! | `api_client` | the client of that service, for the script host and for watchers | leaves, `ports`, `wire` |
-//! | `server` | the engine as a small MonkeyCI server: routes, credentials, queue, webhooks | leaves, `ports`, `wire`, `journal`, `engine` (its handle) |
+//! | `server` | the engine as a small MonkeyCI server: routes, credentials, queue, webhooks | leaves, `ports`, `wire`, `journal`, `engine` (its handle), `service` |
 //! | `store` | the folders on disk: recordings, artifacts, caches (these two also in a bucket), what builds there are and the index of them | leaves, `ports`, `journal` |
 //! | `remote` | the client of a MonkeyCI server: credentials on the wire, calls, events, downloads; a build there as a source | leaves, `ports`, `wire`, `journal` |
 //! | `secrets` | where credentials of servers are kept: the keyring, a file for those who ask for it | leaves, `ports` |
@@ -69,6 +70,7 @@ pub mod script;
 pub mod script_api;
 pub mod secrets;
 pub mod server;
+pub mod service;
 pub mod store;
 pub mod tui;
 pub mod ui;

@@ -13,7 +13,6 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,11 +21,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{Request, StatusCode};
 use axum::serve::Listener;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -36,11 +35,15 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
+use crate::service;
+
 use super::Settings;
-use super::leftover::{Shared, linger};
 
 /// Most bytes of a head, and of what is read or written ahead, for each connection.
 const BUFFER: usize = 64 << 10;
+
+/// So long a client that goes on writing may take to look at its answer.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Serves a listener until `shutdown` fires and the last request is done with. When `cut` fires,
 /// connections break.
@@ -95,42 +98,23 @@ where
     let seat = Arc::clone(&place.seat);
     let room = Arc::clone(&place.room);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (seat, room) = (Arc::clone(&seat), Arc::clone(&room));
+        let (seat, room, router) = (Arc::clone(&seat), Arc::clone(&room), router.clone());
         seat.answering();
-        let (head, body) = request.into_parts();
-        let body = Shared::new(body);
-        let response = router.call(Request::from_parts(head, body.clone()));
         Box::pin(async move {
-            let mut response = response.await?;
-            if response.status() != StatusCode::UNAUTHORIZED {
-                seat.lock().is_known = true;
-            }
-            if !body.finish().await {
-                seat.lock().has_unread = true;
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
+            let (response, is_read) = service::answer(&router, request).await;
+            let mut standing = seat.lock();
+            standing.is_known |= response.status() != StatusCode::UNAUTHORIZED;
+            standing.has_unread |= !is_read;
+            drop(standing);
             Ok::<_, Infallible>(response.map(|body| Answer { body, seat, room }))
         })
     });
     let mut builder = http1::Builder::new();
     builder.max_buf_size(BUFFER).header_read_timeout(None);
-    let mut connection = builder.serve_connection(TokioIo::new(line), service);
-    let mut closing = false;
-    let answered = loop {
-        tokio::select! {
-            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
-            () = shutdown.cancelled(), if !closing => {
-                closing = true;
-                Pin::new(&mut connection).graceful_shutdown();
-            }
-        }
-    };
-    // A connection that has broken has nobody left to be told.
-    if answered.is_ok() {
-        let mut line = connection.into_parts().io.into_inner();
+    let connection = builder.serve_connection(TokioIo::new(line), service);
+    if let Some(mut line) = service::requests(connection, &shutdown).await {
         if place.seat.lock().has_unread {
-            linger(line).await;
+            service::linger(line, LINGER).await;
         } else {
             let _ = line.shutdown().await;
         }

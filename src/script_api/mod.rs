@@ -20,7 +20,6 @@ mod extract;
 mod gate;
 mod info;
 mod job_tokens;
-mod leftover;
 mod openapi;
 mod operation;
 mod places;

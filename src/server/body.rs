@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
@@ -17,8 +17,31 @@ use super::reply::Format;
 /// Largest body of a command, in bytes.
 pub(super) const COMMAND: usize = 1 << 20;
 
-/// Of what is too large, so much is read and thrown away, in bytes.
-const DISCARDED: usize = 8 << 20;
+/// A body that is sent on and on has to bring so many bytes within its time, again and again.
+pub(super) const LEAST: u64 = 64 << 10;
+
+/// The answer to a body that is packed, or in codings that would have to be undone. Whoever stands in
+/// between may take another end of it for the right one, so the connection ends with it.
+pub(super) fn refuse_codings(headers: &HeaderMap) -> Option<Response> {
+    let mut packed = headers.get_all(header::CONTENT_ENCODING).iter();
+    if packed.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let accepted = [(header::ACCEPT_ENCODING, "identity")];
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        return Some((status, accepted, "send the body as it is, not packed").into_response());
+    }
+    // What else does not end with chunks, hyper refuses.
+    let codings: Vec<_> = headers.get_all(header::TRANSFER_ENCODING).iter().collect();
+    let is_plain = match codings[..] {
+        [] => true,
+        [coding] => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    };
+    (!is_plain).then(|| {
+        let close = [(header::CONNECTION, "close")];
+        let why = "of codings of a transfer only chunked is understood";
+        (StatusCode::NOT_IMPLEMENTED, close, why).into_response()
+    })
+}
 
 /// Reads a whole body; else there is the answer.
 pub(super) async fn whole(
@@ -32,20 +55,17 @@ pub(super) async fn whole(
         format.error(StatusCode::PAYLOAD_TOO_LARGE, &why)
     };
     let body = request.into_body();
-    let is_announced = body.size_hint().lower() > limit as u64;
-    let mut chunks = body.into_data_stream();
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     let gather = async {
-        if is_announced {
-            discard(&mut chunks).await;
-            return Err(too_large());
-        }
+        let mut chunks = body.into_data_stream();
         let mut gathered = BytesMut::new();
         while let Some(chunk) = chunks.next().await {
             let Ok(chunk) = chunk else {
                 return Err(format.error(StatusCode::BAD_REQUEST, "the body is cut off"));
             };
             if gathered.len() + chunk.len() > limit {
-                discard(&mut chunks).await;
                 return Err(too_large());
             }
             gathered.extend_from_slice(&chunk);
@@ -58,17 +78,6 @@ pub(super) async fn whole(
         Err(_) => {
             let why = "the body took too long to come";
             Err(format.error(StatusCode::REQUEST_TIMEOUT, why))
-        }
-    }
-}
-
-/// Reads on, up to some bytes: who still sends when a connection is closed may not hear the answer.
-async fn discard(chunks: &mut BodyDataStream) {
-    let mut left = DISCARDED;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        left = left.saturating_sub(chunk.len());
-        if left == 0 {
-            return;
         }
     }
 }

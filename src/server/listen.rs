@@ -1,30 +1,40 @@
 //! Connections: how many there are at once, how long a head may take, and TLS.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::service::{self, Reading};
+
 use super::{Server, files, routes};
 
 /// Most bytes of a head, and of what is read or written ahead, for each connection.
 const BUFFER: usize = 64 << 10;
+
+/// So long a client that goes on writing may take to look at its answer, and no longer than its body might.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Requests at work may finish for so long after the end of the service.
 const GRACE: Duration = Duration::from_secs(5);
@@ -76,6 +86,18 @@ pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> 
     Ok((listener, bound))
 }
 
+/// What all connections have in common.
+#[derive(Clone)]
+struct Manner {
+    router: TowerToHyperService<Router>,
+    tls: Option<Tls>,
+    /// For the handshake, and for every head.
+    head_time: Duration,
+    /// For those who are told that they have sent too much to notice it.
+    linger: Duration,
+    stop: CancellationToken,
+}
+
 /// Serves until `stop` fires; returns when the last request is done with, or has been cut.
 pub async fn serve(
     listener: TcpListener,
@@ -83,14 +105,18 @@ pub async fn serve(
     server: Server,
     stop: CancellationToken,
 ) {
-    let app = routes::router(&server);
-    let places = Arc::new(Semaphore::new(files::places(
-        server.settings().most_connections,
-    )));
+    let settings = server.settings();
+    let manner = Manner {
+        router: TowerToHyperService::new(routes::router(&server)),
+        tls,
+        head_time: settings.head_time,
+        linger: LINGER.min(settings.body_time),
+        stop: stop.clone(),
+    };
+    let places = Arc::new(Semaphore::new(files::places(settings.most_connections)));
     let at_work = TaskTracker::new();
     let cut = CancellationToken::new();
     let _cut_at_last = cut.clone().drop_guard();
-    let head_time = server.settings().head_time;
     let accept = async {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -100,11 +126,13 @@ pub async fn serve(
                 tokio::time::sleep(REST).await;
                 continue;
             };
-            let (app, tls, stop) = (app.clone(), tls.clone(), stop.clone());
-            let cut = cut.clone();
+            // Events are small and should not wait for company.
+            let _ = stream.set_nodelay(true);
+            let stream = Reading::new(stream, settings.answer_time);
+            let (manner, cut) = (manner.clone(), cut.clone());
             at_work.spawn(async move {
                 tokio::select! {
-                    () = connection(stream, tls, app, head_time, stop) => {}
+                    () = manner.connection(stream) => {}
                     () = cut.cancelled() => {}
                 }
                 drop(place);
@@ -123,41 +151,45 @@ pub async fn serve(
     let _ = tokio::time::timeout(GRACE, at_work.wait()).await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    tls: Option<Tls>,
-    app: Router,
-    head_time: Duration,
-    stop: CancellationToken,
-) {
-    // Events are small and should not wait for company.
-    let _ = stream.set_nodelay(true);
-    match tls {
-        None => answer(stream, app, head_time, stop).await,
-        Some(Tls(acceptor)) => {
-            // Who does not come to an agreement in time, or at all, has nobody to blame.
-            if let Ok(Ok(stream)) = tokio::time::timeout(head_time, acceptor.accept(stream)).await {
-                answer(stream, app, head_time, stop).await;
-            }
+impl Manner {
+    async fn connection(self, stream: Reading<TcpStream>) {
+        let Some(Tls(acceptor)) = &self.tls else {
+            return self.answer(stream).await;
+        };
+        // Who does not come to an agreement in time, or at all, has nobody to blame.
+        let agreed = tokio::time::timeout(self.head_time, acceptor.accept(stream)).await;
+        if let Ok(Ok(stream)) = agreed {
+            self.answer(stream).await;
         }
     }
-}
 
-async fn answer<S>(stream: S, app: Router, head_time: Duration, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = TowerToHyperService::new(app);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(head_time)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        // A connection that has broken has nobody left to be told.
-        _ = connection.as_mut() => return,
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    async fn answer<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let has_unread = Arc::new(AtomicBool::new(false));
+        let (router, unread) = (self.router.clone(), Arc::clone(&has_unread));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (router, unread) = (router.clone(), Arc::clone(&unread));
+            Box::pin(async move {
+                let (response, is_read) = service::answer(&router, request).await;
+                unread.fetch_or(!is_read, Ordering::Relaxed);
+                Ok::<_, Infallible>(response)
+            })
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head_time)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
+        let Some(mut stream) = service::requests(connection, &self.stop).await else {
+            return;
+        };
+        if has_unread.load(Ordering::Relaxed) {
+            service::linger(stream, self.linger).await;
+        } else {
+            // Whoever has gone already need not be told.
+            let _ = stream.shutdown().await;
+        }
     }
-    let _ = connection.await;
 }

@@ -144,8 +144,10 @@ pub struct Settings {
     pub ping_every: Duration,
     /// A request whose head takes longer is given up; so is a connection that says nothing.
     pub head_time: Duration,
-    /// A body that takes longer is given up.
+    /// A body that takes longer is given up; so is a tree of which next to nothing comes in that time.
     pub body_time: Duration,
+    /// A connection that takes nothing of its answer for so long is given up.
+    pub answer_time: Duration,
     /// Most connections at once; one more has to wait. They are fewer where the system lets us open
     /// few files.
     pub most_connections: usize,
@@ -162,6 +164,7 @@ impl Settings {
             ping_every: Duration::from_secs(30),
             head_time: Duration::from_secs(30),
             body_time: Duration::from_mins(1),
+            answer_time: Duration::from_mins(2),
             most_connections: 1024,
         }
     }

@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, any, get, post};
 
 use super::gate::{self, Needs};
 use super::reply::{self, Format};
-use super::{Server, builds, jobs, metrics, orgs, stream, trigger, webhook, workspace};
+use super::{Server, body, builds, jobs, metrics, orgs, stream, trigger, webhook, workspace};
 
 /// What a MonkeyCI server has and this one has not: answered 501.
 pub(super) const UNSERVED: &[&str] = &[
@@ -133,8 +133,12 @@ async fn not_found() -> Response {
     reply::absent()
 }
 
-/// What holds for every request: a slash at the end is too much, and `HEAD` is not served.
+/// What holds for every request: its body is neither packed nor in a coding but chunks, a slash at the
+/// end is too much, and `HEAD` is not served.
 async fn manners(request: Request<Body>, next: Next) -> Response {
+    if let Some(refusal) = body::refuse_codings(request.headers()) {
+        return refusal;
+    }
     let path = request.uri().path();
     if path.len() > 1 && path.ends_with('/') {
         // Not to another host: `//elsewhere/` is no path of ours.

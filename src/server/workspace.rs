@@ -13,13 +13,14 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout_at};
 
 use crate::edn::Value;
 
 use super::order::{Order, Wanted};
 use super::reply::Format;
 use super::trigger::{New, check, git};
-use super::{Server, private};
+use super::{Server, body, private};
 
 /// Most bytes of an archive. What it unpacks to has limits of its own.
 const LARGEST: u64 = 4 << 30;
@@ -87,10 +88,11 @@ async fn keep(
     let made = private::folder(&server.uploads()).and_then(|()| private::new_file(&path));
     let mut file = File::from_std(made.map_err(unwritten)?);
     let mut chunks = request.into_body().into_data_stream();
-    let mut size = 0_u64;
+    let time = server.settings().body_time;
+    let (mut size, mut counted) = (0_u64, 0);
+    let mut due = Instant::now() + time;
     loop {
-        let next = tokio::time::timeout(server.settings().body_time, chunks.next());
-        let Ok(next) = next.await else {
+        let Ok(next) = timeout_at(due, chunks.next()).await else {
             let why = "the body took too long to come";
             return Err(format.error(StatusCode::REQUEST_TIMEOUT, why));
         };
@@ -102,6 +104,9 @@ async fn keep(
         if size > LARGEST {
             let why = format!("a tree may have {} MB, packed", LARGEST >> 20);
             return Err(format.error(StatusCode::PAYLOAD_TOO_LARGE, &why));
+        }
+        if size - counted >= body::LEAST {
+            (counted, due) = (size, Instant::now() + time);
         }
         file.write_all(&chunk).await.map_err(unwritten)?;
     }

@@ -11,7 +11,7 @@ use crate::counted::not_run;
 use crate::harness::{Project, Ran, Running, json_lines};
 use crate::remote_tls::make_certificates;
 use crate::screen::Screen;
-use crate::serve::{SCRIPT, Server, commit, repository, sign, token};
+use crate::serve::{SCRIPT, Server, commit, repository, sign, token, word_of};
 
 /// The program in a terminal of somebody who knows the server.
 fn screen(me: &Project, token: &str, args: &[&str]) -> Screen {
@@ -114,11 +114,7 @@ fn a_push_is_watched_approved_kept_and_built_again_over_tls() {
     let hook = project
         .run(&["serve", "webhook", "--repo", &server.repo])
         .exits(0);
-    let word = |name: &str| {
-        let mut lines = hook.out.lines();
-        let line = lines.find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().to_owned()
-    };
+    let word = |name: &str| word_of(&hook.out, name);
     let push = serde_json::json!({
         "ref": "refs/heads/main", "deleted": false,
         "head_commit": {"id": head, "message": "Push it", "url": "https://example.invalid/c",

@@ -33,6 +33,7 @@ mod rerun;
 mod screen;
 mod scripts;
 mod serve;
+mod serve_hostile;
 mod storage;
 mod terminal;
 mod unit_tests;

@@ -545,6 +545,12 @@ fn everybody_may_do_what_their_credential_allows_and_nobody_without_one_anything
     assert!(!kept.contains(run.trim_start_matches("Token ")));
 }
 
+/// What stands behind a name at the beginning of a line.
+pub(crate) fn word_of(text: &str, name: &str) -> String {
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().to_owned()
+}
+
 /// What GitHub sends with a body.
 pub(crate) fn sign(secret: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -567,15 +573,7 @@ fn a_push_is_built_once_and_only_when_it_is_signed() {
     let made = project
         .run(&["serve", "webhook", "--repo", &server.repo])
         .exits(0);
-    let word = |name: &str| {
-        let line = made
-            .out
-            .lines()
-            .find(|line| line.starts_with(name))
-            .unwrap();
-        line.split_whitespace().nth(1).unwrap().to_owned()
-    };
-    let (path, secret) = (word("path"), word("secret"));
+    let (path, secret) = (word_of(&made.out, "path"), word_of(&made.out, "secret"));
     let push = json!({
         "ref": "refs/heads/main", "deleted": false,
         "head_commit": {"id": head, "message": "of the push", "url": "https://example.invalid/c",

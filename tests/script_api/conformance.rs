@@ -25,9 +25,10 @@ use monkeyci_tui::script_api::Scope;
 
 use crate::counted::not_run;
 use crate::differences::{ANSWERS, EVENTS};
+use crate::http::{Answer, Wire};
 use crate::recording::{self, Exchange, Recording};
 use crate::rig::{Rig, Setup, clojure};
-use crate::wire::{Answer, Heard, Transport, Wire, jdk, not_plain_edn, text, word};
+use crate::wire::{Heard, Transport, jdk, not_plain_edn, text, word};
 
 /// Statuses that the library takes for success; anything else throws (script-api.md §2).
 fn is_accepted(status: u16) -> bool {

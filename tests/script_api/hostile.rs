@@ -19,8 +19,9 @@ use monkeyci_tui::ports::{Param, SecretStore, Surroundings};
 use monkeyci_tui::script_api::Scope;
 use secrecy::SecretString;
 
-use crate::rig::{Rig, Setup, soon};
-use crate::wire::{Answer, Heard, Transport, Wire, jdk, text};
+use crate::http::{Answer, Wire, soon};
+use crate::rig::{Rig, Setup};
+use crate::wire::{Heard, Transport, jdk, text};
 
 /// What no answer may have in it that was not asked for.
 const PARAM: &str = "the-value-of-a-parameter";

@@ -15,6 +15,10 @@ mod counted;
 mod differences;
 mod document;
 mod hostile;
+#[path = "../shared/http.rs"]
+mod http;
+#[path = "../shared/names.rs"]
+mod names;
 mod recording;
 mod rig;
 mod traps;

@@ -23,19 +23,7 @@ use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Nothing in these tests takes longer, unless it hangs.
-pub const LIMIT: Duration = Duration::from_secs(90);
-
-/// Waits for something, but not for ever.
-#[track_caller]
-pub fn soon<T>(what: &str, work: impl Future<Output = T>) -> impl Future<Output = T> {
-    let at = std::panic::Location::caller();
-    async move {
-        tokio::time::timeout(LIMIT, work)
-            .await
-            .unwrap_or_else(|_| panic!("{at}: {what} takes too long"))
-    }
-}
+use crate::http::soon;
 
 /// A clock that stood at some time when it was made.
 #[derive(Debug)]

@@ -26,8 +26,9 @@ use monkeyci_tui::edn::Value;
 use monkeyci_tui::ports::JobOutcome;
 use monkeyci_tui::script_api::Scope;
 
+use crate::http::{Answer, Wire};
 use crate::rig::Rig;
-use crate::wire::{Answer, Heard, Transport, Wire, jdk, not_plain_edn, word};
+use crate::wire::{Heard, Transport, jdk, not_plain_edn, word};
 
 /// A script that hears what the library would.
 struct Script {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::*;
 use crate::document::{Operation, operations};
+use crate::names::hostile_names;
 
 const OUTSIDE: &str = "what lies outside of the checkout";
 
@@ -50,33 +51,7 @@ async fn no_name_and_no_path_leads_out() {
     std::fs::write(checkout.join("inside.txt"), "inside").unwrap();
     let before = tree(&outside);
     let marker = format!("monkeyci-tui-traversal-{}", std::process::id());
-    let names = [
-        "..".to_owned(),
-        "%2e%2e".to_owned(),
-        "%2E%2e%2foutside%2fsecret.txt".to_owned(),
-        format!("..%2f..%2f..%2f..%2f..%2f..%2ftmp%2f{marker}"),
-        format!("%2ftmp%2f{marker}"),
-        format!("a%2f..%2f..%2f..%2f..%2f..%2ftmp%2f{marker}"),
-        "..%5c..%5cx".to_owned(),
-        ".".to_owned(),
-        "%2f".to_owned(),
-        "%00".to_owned(),
-        "a%00b".to_owned(),
-        "%0d%0aset-cookie:%20a=b".to_owned(),
-        "%ff%fe".to_owned(),
-        "%".to_owned(),
-        "%zz".to_owned(),
-        "%252e%252e%252f".to_owned(),
-        "%1b[2J".to_owned(),
-        "-rf".to_owned(),
-        "~".to_owned(),
-        "$HOME".to_owned(),
-        "a".repeat(300),
-        "a".repeat(5_000),
-        "%c3%a9".repeat(200),
-        "events.edn".to_owned(),
-        "..;".to_owned(),
-    ];
+    let names = hostile_names(&marker);
     let paths = [
         "../outside/secret.txt",
         "../outside",

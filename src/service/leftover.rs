@@ -1,8 +1,8 @@
 //! What of a request's body nobody has read when its answer is ready.
 //!
 //! A refusal is often ready before the body is here. A connection with half a body in it cannot
-//! take another request; it used to break under the next one, which the script library does
-//! not send again (script-api.md §2), and a client that still writes never saw the answer. So a little
+//! take another request; it would break under the next one, which the script library does
+//! not send again (script-api.md §2), and a client that still writes would never see the answer. So a little
 //! is read to its end, and for more the answer says that the connection closes; then what still
 //! comes is thrown away for a while, so that the answer arrives.
 
@@ -22,9 +22,6 @@ const LITTLE: u64 = 256 << 10;
 
 /// So long they may take.
 const SHORT: Duration = Duration::from_millis(500);
-
-/// So long a client that goes on writing may take to look at its answer.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// A request's body, of which the rest can be had back.
 #[derive(Debug, Clone)]
@@ -86,8 +83,8 @@ impl HttpBody for Shared {
 }
 
 /// Ends a connection whose last answer is written: says so, and hears a client out that has not
-/// noticed.
-pub(super) async fn linger<S>(mut connection: S)
+/// noticed, for so long.
+pub async fn linger<S>(mut connection: S, time: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -98,5 +95,5 @@ where
         std::io::Result::Ok(())
     };
     // Whoever takes longer, or is gone, does not want to know.
-    let _ = timeout(LINGER, hear_out).await;
+    let _ = timeout(time, hear_out).await;
 }

@@ -16,7 +16,8 @@ use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use super::*;
+use super::super::*;
+use super::recording_in;
 use crate::domain::{BlobRef, BuildStatus, Event, EventKind, Job, JobId, JobKind, JobStatus};
 use crate::edn;
 use crate::journal::Journal;
@@ -77,11 +78,7 @@ impl Runner for FakeRunner {
     }
 
     fn recording(&self, sid: &Sid) -> Recording {
-        let dir = self.folder.join(&sid.build);
-        Recording {
-            journal: dir.join("events.edn"),
-            logs: dir.join("logs"),
-        }
+        recording_in(&self.folder, sid)
     }
 }
 
@@ -321,7 +318,7 @@ fn difference(real: &Json, ours: &Json, place: &str) -> Option<String> {
 async fn what_the_real_server_was_asked_is_answered_in_its_shapes() {
     let dir = tempfile::tempdir().unwrap();
     let (mut router, tokens) = real_servers_builds(dir.path()).await;
-    let recorded = include_str!("../../tests/transcripts/_server/http.jsonl");
+    let recorded = include_str!("../../../tests/transcripts/_server/http.jsonl");
     let (mut equal, mut unserved, mut different) = (0, 0, Vec::new());
     for (number, line) in recorded.lines().enumerate() {
         let exchange: Json = serde_json::from_str(line).unwrap();
@@ -376,50 +373,11 @@ async fn what_the_real_server_was_asked_is_answered_in_its_shapes() {
         .filter(|(number, _)| !on_purpose.contains(number))
         .collect();
     assert!(odd.is_empty(), "{odd:#?}");
-    let page = include_str!("../../assets/docs/serve.md");
+    let page = include_str!("../../../assets/docs/serve.md");
     let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = format!(
         "{equal} are answered equally, {unserved} with 501, {} differ",
         different.len()
     );
     assert!(page.contains(&said), "the page should say: {said}");
-}
-
-#[tokio::test]
-async fn a_head_that_does_not_come_to_its_end_is_given_up() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let dir = tempfile::tempdir().unwrap();
-    let blobs: Arc<dyn BlobStore> = Arc::new(ObjectBlobs::in_folder(dir.path(), 1));
-    let handle = EngineHandle::for_tests(
-        order(1).sid,
-        dir.path().to_owned(),
-        Arc::clone(&blobs),
-        Arc::new(NoParams),
-    );
-    let runner = FakeRunner {
-        folder: dir.path().to_owned(),
-        handle,
-    };
-    let mut settings = Settings::new(dir.path().join("server"), ORG, Vec::new());
-    settings.head_time = Duration::from_millis(50);
-    let opened = Server::open(settings, Arc::new(runner), blobs, Arc::new(SystemClock));
-    let (server, _) = opened.unwrap();
-    let (listener, address) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, None, server, stop.clone()));
-    let ask = async |text: &[u8]| {
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        stream.write_all(text).await.unwrap();
-        let mut answer = String::new();
-        let read =
-            tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut answer));
-        // A connection that is reset is given up, too.
-        let _ = read.await.expect("it is given up");
-        answer
-    };
-    assert!(!ask(b"GET /version HTTP/1.1\r\nHo").await.contains("200 OK"));
-    let whole = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n";
-    assert!(ask(whole).await.contains("200 OK"));
-    stop.cancel();
-    serving.await.unwrap();
 }
