@@ -32,6 +32,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub builds: u16,
 
+    /// How many builds may wait for a place; who asks for one more is told to come again later.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    pub queue: u16,
+
+    /// Say nothing on stderr of builds and of who is refused.
+    #[arg(short, long)]
+    pub quiet: bool,
+
     /// How long builds may go on when the server is asked to end.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_time)]
     pub grace: Duration,
@@ -90,9 +98,9 @@ pub struct TokenArgs {
 pub enum RoleChoice {
     /// See builds, logs and artifacts.
     Read,
-    /// Also start, cancel and approve.
+    /// Also start, cancel and approve builds, and send a tree to be built.
     Run,
-    /// Everything.
+    /// For now, the same.
     Admin,
     /// See one build.
     Build,

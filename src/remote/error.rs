@@ -122,12 +122,14 @@ pub enum RemoteError {
         to: String,
     },
     /// 429, 502, 503, 504 for as long as it makes sense to try.
-    #[error("the server is too busy for {what} ({status}){}", again(*.retry_after))]
+    #[error("{}{}", busy(what, *status, message), again(*.retry_after))]
     Busy {
         /// Method and path.
         what: String,
         /// The HTTP status.
         status: u16,
+        /// What the server said; of a gateway nothing that tells anybody anything.
+        message: String,
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
@@ -243,6 +245,14 @@ fn detail(message: &str) -> String {
     } else {
         format!(": {message}")
     }
+}
+
+/// A server that says why is believed: it may be about to end.
+fn busy(what: &str, status: u16, message: &str) -> String {
+    if message.is_empty() {
+        return format!("the server is too busy for {what} ({status})");
+    }
+    format!("the server does not take {what} now ({status}): {message}")
 }
 
 fn again(after: Option<Duration>) -> String {

@@ -39,6 +39,7 @@ pub(super) fn of(
         status @ (429 | 502 | 503 | 504) => RemoteError::Busy {
             what,
             status,
+            message,
             retry_after,
         },
         status if status >= 500 => RemoteError::Failed {
@@ -130,6 +131,28 @@ fn from_json(body: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_busy_is_quoted_where_it_says_why() {
+        let asked = Asked {
+            what: "POST /x",
+            with_credential: true,
+            expired: false,
+        };
+        let error = |body| {
+            let wait = Some(Duration::from_mins(1));
+            of(asked, StatusCode::SERVICE_UNAVAILABLE, body, wait).to_string()
+        };
+        assert_eq!(
+            error(r#"{"error":"the server is about to stop"}"#),
+            "the server does not take POST /x now (503): the server is about to stop; it asks to come back \
+             in 60 s"
+        );
+        assert_eq!(
+            error("<html>503</html>"),
+            "the server is too busy for POST /x (503); it asks to come back in 60 s"
+        );
+    }
 
     #[test]
     fn every_form_of_a_refusal_is_understood() {

@@ -71,6 +71,16 @@ struct State {
     deliveries: HashSet<String>,
 }
 
+/// What became of a new build.
+#[derive(Debug)]
+pub(super) enum Added {
+    Queued,
+    /// One of its deliveries has been seen.
+    Seen,
+    /// As many wait as may.
+    Full,
+}
+
 /// All builds.
 #[derive(Debug)]
 pub(super) struct Board {
@@ -139,14 +149,14 @@ impl Board {
         });
     }
 
-    /// Numbers a new build, keeps it by `save`, and queues it. `None`: one of its deliveries has
-    /// been seen.
+    /// Numbers a new build, keeps it by `save`, and queues it.
     pub(super) fn add<E>(
         &self,
         repo: &str,
+        most: usize,
         make: impl FnOnce(u64) -> Order,
         save: impl FnOnce(&Order) -> Result<(), E>,
-    ) -> Result<Option<Arc<Order>>, E> {
+    ) -> Result<Added, E> {
         // The lock is held while the order is written: two triggers at once get two numbers, and
         // a number that could not be kept is given again.
         self.change(|state| {
@@ -158,22 +168,24 @@ impl Board {
             let order = make(highest + 1);
             let seen = |one: &String| state.deliveries.contains(one);
             if order.deliveries.iter().any(seen) {
-                return Ok(None);
+                return Ok(Added::Seen);
+            }
+            if state.queue.len() >= most {
+                return Ok(Added::Full);
             }
             save(&order)?;
             state.deliveries.extend(order.deliveries.iter().cloned());
-            let order = Arc::new(order);
             let key = (repo.to_owned(), order.idx);
             state.queue.push_back(key.clone());
             state.entries.insert(
                 key,
                 Entry {
-                    order: Arc::clone(&order),
+                    order: Arc::new(order),
                     stage: Stage::Queued,
                     short: None,
                 },
             );
-            Ok(Some(order))
+            Ok(Added::Queued)
         })
     }
 

@@ -41,8 +41,15 @@ pub(super) async fn pass(
     next: Next,
 ) -> Response {
     let format = Format::wished(request.headers());
-    let Some(holder) = server.holder(request.headers(), request.uri()) else {
-        return format.error(StatusCode::UNAUTHORIZED, "Unauthenticated");
+    let holder = match server.holder(request.headers(), request.uri()) {
+        Ok(holder) => holder,
+        Err(why) => {
+            // Who shows nothing is nobody who was refused.
+            if let Some(why) = why {
+                server.tell_refused_login(request.extensions(), request.uri().path(), why);
+            }
+            return format.error(StatusCode::UNAUTHORIZED, "Unauthenticated");
+        }
     };
     let part = |name: &str| {
         let found = params.iter().find(|(key, _)| *key == name);
@@ -89,23 +96,32 @@ fn may(holder: &Holder, needs: Needs, build: Option<&Sid>) -> Result<(), &'stati
 
 impl Server {
     /// Who asks. The credential of a header counts, and only without one that of the query, which
-    /// is always a JSON web token.
-    fn holder(&self, headers: &HeaderMap, uri: &Uri) -> Option<Holder> {
-        if let Some(value) = headers.get(header::AUTHORIZATION) {
-            let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
-            let text = text.trim();
-            return if scheme.eq_ignore_ascii_case("token") {
-                let tokens = self.0.tokens.now().ok()?;
-                tokens.role(text, self.now()).map(Holder::Person)
-            } else if scheme.eq_ignore_ascii_case("bearer") {
-                self.0.signer.holder(text, self.now())
-            } else {
-                None
-            };
+    /// is always a JSON web token. The error says what is wrong with one that was shown.
+    fn holder(&self, headers: &HeaderMap, uri: &Uri) -> Result<Holder, Option<&'static str>> {
+        let signed = |text: &str| {
+            let holder = self.0.signer.holder(text, self.now());
+            holder.ok_or(Some(
+                "the JSON web token is none of this server, or is over",
+            ))
+        };
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            let mut pairs = uri.query().unwrap_or_default().split('&');
+            let text = pairs.find_map(|pair| pair.strip_prefix("authorization="));
+            return signed(text.ok_or(None)?);
+        };
+        let shown = value.to_str().ok().and_then(|value| value.split_once(' '));
+        let (scheme, text) = shown.ok_or(Some("it is no credential"))?;
+        let text = text.trim();
+        if scheme.eq_ignore_ascii_case("token") {
+            let tokens = self.0.tokens.now();
+            let tokens = tokens.map_err(|_| Some("tokens.edn cannot be read"))?;
+            let role = tokens.role(text, self.now()).map(Holder::Person);
+            role.ok_or(Some("the API token is not known, or is over"))
+        } else if scheme.eq_ignore_ascii_case("bearer") {
+            signed(text)
+        } else {
+            Err(Some("neither Token nor Bearer"))
         }
-        let mut pairs = uri.query()?.split('&');
-        let text = pairs.find_map(|pair| pair.strip_prefix("authorization="))?;
-        self.0.signer.holder(text, self.now())
     }
 }
 

@@ -20,7 +20,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,9 @@ const BUFFER: usize = 64 << 10;
 
 /// So long a client that goes on writing may take to look at its answer, and no longer than its body might.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// So many connections may wait to be accepted: as many as there are places.
+const BACKLOG: u32 = 1024;
 
 /// Requests at work may finish for so long after the end of the service.
 const GRACE: Duration = Duration::from_secs(5);
@@ -80,11 +83,23 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<Tls, String> {
 }
 
 /// Listens on an address, and says on which port that came to be.
-pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
+pub fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A server that is started again finds its port, though connections of the one before are not gone.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
 }
+
+/// Who is at the other end; among the extensions of every request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// What all connections have in common.
 #[derive(Clone)]
@@ -122,7 +137,7 @@ pub async fn serve(
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;
             };
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, peer)) = listener.accept().await else {
                 tokio::time::sleep(REST).await;
                 continue;
             };
@@ -132,7 +147,7 @@ pub async fn serve(
             let (manner, cut) = (manner.clone(), cut.clone());
             at_work.spawn(async move {
                 tokio::select! {
-                    () = manner.connection(stream) => {}
+                    () = manner.connection(stream, Peer(peer)) => {}
                     () = cut.cancelled() => {}
                 }
                 drop(place);
@@ -152,25 +167,26 @@ pub async fn serve(
 }
 
 impl Manner {
-    async fn connection(self, stream: Reading<TcpStream>) {
+    async fn connection(self, stream: Reading<TcpStream>, peer: Peer) {
         let Some(Tls(acceptor)) = &self.tls else {
-            return self.answer(stream).await;
+            return self.answer(stream, peer).await;
         };
         // Who does not come to an agreement in time, or at all, has nobody to blame.
         let agreed = tokio::time::timeout(self.head_time, acceptor.accept(stream)).await;
         if let Ok(Ok(stream)) = agreed {
-            self.answer(stream).await;
+            self.answer(stream, peer).await;
         }
     }
 
-    async fn answer<S>(&self, stream: S)
+    async fn answer<S>(&self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let has_unread = Arc::new(AtomicBool::new(false));
         let (router, unread) = (self.router.clone(), Arc::clone(&has_unread));
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let (router, unread) = (router.clone(), Arc::clone(&unread));
+            request.extensions_mut().insert(peer);
             Box::pin(async move {
                 let (response, is_read) = service::answer(&router, request).await;
                 unread.fetch_or(!is_read, Ordering::Relaxed);

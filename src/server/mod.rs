@@ -8,7 +8,7 @@
 //! Start reading at `routes.rs`, the table of everything that is served. `gate.rs` checks
 //! credentials (`tokens.rs`, `jwt.rs`), `order.rs` is what is kept of a trigger, `board.rs` what is
 //! known of all builds, `work.rs` runs the queue, `stream.rs` has the event streams, `frames.rs` what they all send, `webhook.rs`
-//! what GitHub sends, `listen.rs` connections and TLS, `files.rs` how many there may be.
+//! what GitHub sends, `news.rs` what the operator is told, `listen.rs` connections and TLS, `files.rs` how many there may be.
 
 mod board;
 mod body;
@@ -22,6 +22,7 @@ mod jwt;
 mod listen;
 mod logs;
 mod metrics;
+mod news;
 mod order;
 mod orgs;
 mod private;
@@ -60,6 +61,7 @@ use webhook::Webhooks;
 pub use files::more_files;
 pub use jwt::Holder;
 pub use listen::{Tls, bind, serve, tls};
+pub use news::{News, Operator, Refused};
 pub use order::{Order, Unbegun, Wanted};
 pub use tokens::Role;
 
@@ -140,6 +142,10 @@ pub struct Settings {
     pub repos: Vec<Repo>,
     /// How many builds may run at once.
     pub builds: usize,
+    /// How many more may wait.
+    pub queue: usize,
+    /// Hears what there is to say.
+    pub operator: Arc<dyn Operator>,
     /// Longest silence on an event stream.
     pub ping_every: Duration,
     /// A request whose head takes longer is given up; so is a connection that says nothing.
@@ -161,6 +167,8 @@ impl Settings {
             org: org.into(),
             repos,
             builds: 1,
+            queue: 100,
+            operator: Arc::new(news::Nobody),
             ping_every: Duration::from_secs(30),
             head_time: Duration::from_secs(30),
             body_time: Duration::from_mins(1),
@@ -181,6 +189,7 @@ struct Inner {
     signer: jwt::Signer,
     tokens: Kept<Tokens>,
     webhooks: Kept<Webhooks>,
+    refusals: news::Refusals,
     runner: Arc<dyn Runner>,
     blobs: Arc<dyn BlobStore>,
     clock: Arc<dyn Clock>,
@@ -226,6 +235,7 @@ impl Server {
             signer,
             tokens,
             webhooks,
+            refusals: news::Refusals::default(),
             runner,
             blobs,
             clock,

@@ -17,7 +17,7 @@ pub enum Role {
     Read,
     /// Also start, cancel and approve.
     Run,
-    /// Also whatever else there will be.
+    /// Also whatever else there will be; nothing is, yet.
     Admin,
 }
 

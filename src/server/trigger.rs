@@ -1,11 +1,10 @@
 //! Commands: trigger, retry, cancel, unblock (public-api.md §9).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use crate::domain::{BuildStatus, JobId, Sid};
 use crate::edn::{Map, Value};
 use crate::ports::Control;
 
-use super::board::{Stage, key_of};
+use super::board::{Added, Stage, key_of};
 use super::builds::no_build;
 use super::order::{Order, Unbegun, Wanted};
 use super::reply::{self, Format};
@@ -26,6 +25,9 @@ const SCHEMA: &str = r#"{(opt :branch) "java.lang.String", (opt :tag) "java.lang
 
 /// Longest name of a branch or tag, in bytes.
 const LONGEST_NAME: usize = 255;
+
+/// When to come again who is turned away, in seconds.
+const LATER: &str = "60";
 
 /// The same three, from the query, where they win.
 #[derive(Debug, Deserialize)]
@@ -269,19 +271,82 @@ pub(super) struct New {
     pub(super) deliveries: Vec<String>,
 }
 
-impl Server {
-    /// Takes a build into the queue; it is on disk when the answer is given.
-    pub(super) async fn order(&self, repo: &Repo, new: New, format: Format) -> Response {
-        if self.is_draining() {
-            let why = "the server is about to stop and takes no more builds";
-            return format.error(StatusCode::SERVICE_UNAVAILABLE, why);
+/// The answer to what was taken.
+pub(super) fn accepted(id: &str, format: Format) -> Response {
+    format.reply(StatusCode::ACCEPTED, &Value::map([("id", id.into())]))
+}
+
+/// Why a build is not taken into the queue.
+#[derive(Debug)]
+pub(super) enum NotTaken {
+    /// The server is about to end.
+    Ending,
+    /// So many wait already.
+    Full(usize),
+    /// The same delivery has been taken before.
+    Again,
+    /// It is the server's fault.
+    Broken(String),
+}
+
+impl NotTaken {
+    /// A sentence.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Ending => "the server is about to stop and takes no more builds".to_owned(),
+            Self::Full(most) => format!("as many builds wait as may: {most}"),
+            Self::Again => "this delivery has been taken before".to_owned(),
+            Self::Broken(why) => why.clone(),
         }
-        // Not kept anywhere, as there: the build is found by its number.
-        let Ok(id) = private::random_hex::<12>() else {
-            return format.broken("the system has no random numbers");
+    }
+
+    pub(super) fn answer(&self, format: Format) -> Response {
+        let status = match self {
+            Self::Ending | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Again => StatusCode::CONFLICT,
+            Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        let mut answer = format.error(status, &self.why());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let later = HeaderValue::from_static(LATER);
+            answer.headers_mut().insert(header::RETRY_AFTER, later);
+        }
+        answer
+    }
+}
+
+impl Server {
+    /// Why nothing can be taken into the queue now, if it cannot.
+    pub(super) fn refuses(&self) -> Result<(), NotTaken> {
+        let most = self.settings().queue;
+        if self.is_draining() {
+            Err(NotTaken::Ending)
+        } else if self.load().0 >= most {
+            Err(NotTaken::Full(most))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes a build into the queue, and answers.
+    pub(super) async fn order(&self, repo: &Repo, new: New, format: Format) -> Response {
+        match self.take(repo, new).await {
+            Ok(id) => accepted(&id, format),
+            Err(refusal) => refusal.answer(format),
+        }
+    }
+
+    /// Takes a build into the queue; it is on disk when this returns. The id is kept nowhere, as
+    /// there: the build is found by its number.
+    pub(super) async fn take(&self, repo: &Repo, new: New) -> Result<String, NotTaken> {
+        if self.is_draining() {
+            return Err(NotTaken::Ending);
+        }
+        let id = private::random_hex::<12>();
+        let id = id.map_err(|why| NotTaken::Broken(why.to_string()))?;
+        let most = self.settings().queue;
         let (server, repo) = (self.clone(), repo.id.clone());
-        let ordered = beside(move || {
+        let added = beside(move || {
             let make = |idx| Order {
                 sid: Sid::new(&server.settings().org, &repo, format!("build-{idx}")),
                 idx,
@@ -296,15 +361,23 @@ impl Server {
                 end: None,
             };
             let folder = server.orders();
-            server.board().add(&repo, make, |order| order.save(&folder))
+            let save = |order: &Order| {
+                order.save(&folder)?;
+                // Before anybody begins it.
+                server.tell_queued(order);
+                Ok::<_, std::io::Error>(())
+            };
+            server.board().add(&repo, most, make, save)
         });
-        match ordered.await {
-            Ok(Some(_)) => format.reply(StatusCode::ACCEPTED, &Value::map([("id", id.into())])),
-            Ok(None) => {
-                let why = "this delivery has been taken before";
-                format.error(StatusCode::CONFLICT, why)
+        match added.await {
+            Ok(Added::Queued) => Ok(id),
+            Ok(Added::Seen) => Err(NotTaken::Again),
+            Ok(Added::Full) => Err(NotTaken::Full(most)),
+            Err(error) => {
+                let why = format!("the build cannot be kept: {error}");
+                self.trouble(why.clone());
+                Err(NotTaken::Broken(why))
             }
-            Err(error) => format.broken(&format!("the build cannot be kept: {error}")),
         }
     }
 
@@ -318,8 +391,9 @@ impl Server {
         }
     }
 
-    fn tell_unbegun(&self, order: &Arc<Order>) {
+    fn tell_unbegun(&self, order: &Order) {
         let build = super::work::unbegun(order);
+        self.tell_ended(order, build.status.clone(), build.message.clone());
         self.board().tell(order, &build, self.now(), false);
     }
 }

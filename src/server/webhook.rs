@@ -98,44 +98,69 @@ pub(super) async fn github(
     format: Format,
     request: Request<Body>,
 ) -> Response {
-    let refused = || reply::text(StatusCode::UNAUTHORIZED, "Invalid signature header");
-    let headers = request.headers().clone();
-    // One answer for all that is not good, and before a large body is read.
-    let hooks = server.0.webhooks.now().ok();
-    let hook = hooks.as_ref().and_then(|hooks| hooks.get(&id)).cloned();
-    let signature = text(&headers, "x-hub-signature-256");
-    let (Some(hook), Some(signature)) = (hook, signature) else {
-        return refused();
+    let (extensions, path) = (
+        request.extensions().clone(),
+        request.uri().path().to_owned(),
+    );
+    match take(&server, &id, format, request).await {
+        Ok(answer) => answer,
+        Err((answer, why)) => {
+            server.tell_refused_delivery(&extensions, &path, why);
+            answer
+        }
+    }
+}
+
+/// An answer, and for the operator why it is none of those that were hoped for.
+type Refusal = (Response, String);
+
+async fn take(
+    server: &Server,
+    id: &str,
+    format: Format,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    // One answer for all that is not good: who sends it need not know what is missing.
+    let forged = |why: &str| {
+        let answer = reply::text(StatusCode::UNAUTHORIZED, "Invalid signature header");
+        (answer, why.to_owned())
     };
+    let refused = |status, why: &str| (format.error(status, why), why.to_owned());
+    let headers = request.headers().clone();
+    // Before a large body is read.
+    let hooks = server.0.webhooks.now();
+    let hooks = hooks.map_err(|why| forged(&why))?;
+    let hook = hooks.get(id).cloned();
+    let hook = hook.ok_or_else(|| forged("there is no such webhook"))?;
+    let signature = text(&headers, "x-hub-signature-256");
+    let signature = signature.ok_or_else(|| forged("it has no SHA-256 signature"))?;
     let time = server.settings().body_time;
     let bytes = match body::whole(request, LARGEST, time, format).await {
         Ok(bytes) => bytes,
-        Err(answer) => return answer,
+        Err(answer) => {
+            let why = format!("its body did not come as a whole ({})", answer.status());
+            return Err((answer, why));
+        }
     };
     if !hook.signs(&signature, &bytes) {
-        return refused();
+        return Err(forged("it is not signed with the secret of this webhook"));
     }
     if text(&headers, "x-github-event").as_deref() != Some("push") {
-        return StatusCode::NO_CONTENT.into_response();
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if !body::is_json(&headers) {
         let why = "set the content type of the webhook to application/json";
-        return format.error(StatusCode::BAD_REQUEST, why);
+        return Err(refused(StatusCode::BAD_REQUEST, why));
     }
-    let push = match Push::read(&bytes) {
-        Ok(push) => push,
-        Err(why) => return format.error(StatusCode::BAD_REQUEST, &why),
-    };
+    let push = Push::read(&bytes).map_err(|why| refused(StatusCode::BAD_REQUEST, &why))?;
     let wanted = match push.wanted() {
         Some(wanted) if !push.is_deletion() => wanted,
-        _ => return StatusCode::NO_CONTENT.into_response(),
+        _ => return Ok(StatusCode::NO_CONTENT.into_response()),
     };
-    if let Err(why) = trigger::check(&wanted) {
-        return format.error(StatusCode::BAD_REQUEST, &why);
-    }
+    trigger::check(&wanted).map_err(|why| refused(StatusCode::BAD_REQUEST, &why))?;
     let Some(repo) = server.repo(&hook.repo) else {
         let why = "the repository of this webhook is not served any more";
-        return format.error(StatusCode::NOT_FOUND, why);
+        return Err(refused(StatusCode::NOT_FOUND, why));
     };
     let new = New {
         source: "github-webhook".to_owned(),
@@ -146,7 +171,10 @@ pub(super) async fn github(
         webhook: Some(hook.id),
         params: Vec::new(),
     };
-    server.order(repo, new, format).await
+    match server.take(repo, new).await {
+        Ok(id) => Ok(trigger::accepted(&id, format)),
+        Err(refusal) => Err((refusal.answer(format), refusal.why())),
+    }
 }
 
 /// What tells a delivery from every other.

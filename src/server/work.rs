@@ -14,6 +14,7 @@ use crate::ports::chain;
 use crate::wire::{self, Jobs};
 
 use super::board::{Entry, Live, Short, Stage, key_of, known};
+use super::news::News;
 use super::order::{Order, Unbegun};
 use super::{Server, Started, beside};
 
@@ -100,14 +101,19 @@ impl Server {
                     time: self.now(),
                 });
                 self.keep(&kept).await;
+                let build = unbegun(&kept);
+                // Who sees that it is over may ask what was said of it.
+                self.tell_ended(&kept, build.status.clone(), build.message.clone());
                 self.board().is_over(kept.clone());
-                self.board().tell(&kept, &unbegun(&kept), self.now(), false);
+                self.board().tell(&kept, &build, self.now(), false);
             }
             Ok(started) => {
                 if !order.params.is_empty() {
                     self.keep(&kept).await;
                 }
-                self.follow(&kept, started).await;
+                self.tell(&News::Started(order.sid.clone()));
+                let build = self.follow(&kept, started).await;
+                self.tell_ended(&kept, build.status, build.message);
                 self.board().is_over(kept);
             }
         }
@@ -117,23 +123,12 @@ impl Server {
     pub(super) async fn keep(&self, order: &Order) {
         let (folder, kept) = (self.orders(), order.clone());
         if let Err(why) = beside(move || kept.save(&folder)).await {
-            self.complain(&format!("the order of {} cannot be kept: {why}", order.sid));
+            self.trouble(format!("the order of {} cannot be kept: {why}", order.sid));
         }
     }
 
-    /// Says something on stderr, without what would steer a terminal.
-    #[expect(clippy::unused_self, reason = "reads as what the server does")]
-    fn complain(&self, text: &str) {
-        use std::io::Write as _;
-        let text: String = text
-            .chars()
-            .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
-            .collect();
-        // Nobody may be there to read it.
-        let _ = writeln!(std::io::stderr(), "monkeyci-tui: {text}");
-    }
-
-    async fn follow(&self, order: &Order, started: Started) {
+    /// Folds what a build's journal tells until nothing of it is at work any more; what came of it.
+    async fn follow(&self, order: &Order, started: Started) -> Build {
         let Started { handle, ended } = started;
         let build = Arc::new(Mutex::new(Build::default()));
         let mut cursor = handle.journal().cursor(0);
@@ -156,6 +151,7 @@ impl Server {
             });
         }
         ended.await;
+        lock(&build).clone()
     }
 
     /// What is known of a build now. The error is a sentence for the operator.

@@ -56,6 +56,10 @@ pub(super) async fn build(
     if let Err(why) = check(&wanted) {
         return format.error(StatusCode::BAD_REQUEST, &why);
     }
+    // Before gigabytes come for nothing.
+    if let Err(refusal) = server.refuses() {
+        return refusal.answer(format);
+    }
     if let Err(answer) = keep(&server, &name, request, format).await {
         forget(&server, &name).await;
         return answer;

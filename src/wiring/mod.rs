@@ -2,8 +2,9 @@
 //! lets them meet.
 //!
 //! [`run`] is the program. `local.rs` starts a build, `host.rs` its script's host, `screen.rs` shows it, `report.rs`
-//! prints it, `desk.rs` carries out what the app asks for, `serve.rs` is the server, `list.rs` and `history.rs` have
-//! the commands over recorded builds, `storage.rs` opens where artifacts are kept, `servers.rs` knows which MonkeyCI server is meant,
+//! prints it, `desk.rs` carries out what the app asks for, `serve.rs` is the server and `operator.rs` what it says,
+//! `list.rs` and `history.rs` have the commands over recorded builds, `storage.rs` opens where artifacts are kept,
+//! `servers.rs` knows which MonkeyCI server is meant,
 //! `on_server.rs` has the commands over its builds, `error.rs` decides exit statuses.
 
 /// Says something on stderr. One that has gone away (a closed window) hears nothing, which is
@@ -38,6 +39,7 @@ mod log_desk;
 mod login;
 mod on_server;
 mod opener;
+mod operator;
 mod pages;
 mod params;
 mod remote;

@@ -26,6 +26,7 @@ use crate::vcs::{self, Revision};
 
 use super::error::{Exit, UserError};
 use super::local::{self, BuildRequest, Ordered};
+use super::operator::Stderr;
 use super::{executor, storage};
 
 /// How long a JSON web token is good when nobody says.
@@ -119,6 +120,9 @@ async fn serve(home: Home, args: Box<ServeArgs>) -> Result<Exit, UserError> {
     };
     let mut settings = Settings::new(folder(&home), &args.org, repos.clone());
     settings.builds = args.builds.into();
+    settings.queue = args.queue.into();
+    let operator = Arc::new(Stderr::new(args.quiet));
+    settings.operator = Arc::clone(&operator) as Arc<dyn server::Operator>;
     let (server, remarks) = Server::open(
         settings,
         Arc::new(runner),
@@ -131,7 +135,6 @@ async fn serve(home: Home, args: Box<ServeArgs>) -> Result<Exit, UserError> {
     }
     let address = args.listen;
     let (listener, bound) = server::bind(address)
-        .await
         .map_err(|error| UserError::new(format!("cannot listen at {address}: {error}")))?;
     if tls.is_none() && !bound.ip().is_loopback() {
         complain!(
@@ -163,6 +166,7 @@ async fn serve(home: Home, args: Box<ServeArgs>) -> Result<Exit, UserError> {
     stop.cancel();
     // Both end by themselves now; one that failed has nothing left to serve.
     let _ = tokio::join!(serving, working);
+    let _ = tokio::task::spawn_blocking(move || operator.finish()).await;
     let _ = tokio::time::timeout(super::LEFTOVERS, leftovers).await;
     Ok(Exit::Success)
 }

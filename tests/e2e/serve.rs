@@ -797,9 +797,64 @@ fn what_is_asked_wrongly_is_answered_in_the_words_of_the_server() {
 
     project.run(&["serve"]).exits(2).complains("--repo");
     project
+        .run(&["serve", "--repo", ".", "--queue", "0"])
+        .exits(2)
+        .complains("--queue");
+    project
         .run(&["serve", "--repo", ".", "--plain"])
         .exits(2)
         .complains("--plain");
+}
+
+#[test]
+fn the_operator_reads_what_becomes_of_builds_and_who_is_refused() {
+    let project = repository(SCRIPT);
+    let run = token(&project, &["--role", "run"]);
+    let server = Server::start(&project, &[]);
+    assert_eq!(server.get("Token s3cret", "builds").status, 401);
+    assert_eq!(server.post("", "/webhook/github/x", "{}").status, 401);
+    server.post(&run, "builds/trigger?branch=nowhere", "{}");
+    server.until(&run, "build-1", "error");
+    server.post(&run, "builds/trigger", "{}");
+    eventually("gate is blocked", || {
+        let build = server.get(&run, "builds/build-2").json();
+        build["script"]["jobs"][1]["status"] == json!("blocked")
+    });
+    server.post(&run, "builds/build-2/cancel", "");
+    server.until(&run, "build-2", "canceled");
+    let repo = format!("local/{}", server.repo);
+    let said = server.end();
+    let said = said
+        .complains(&format!(
+            "refused 127.0.0.1 at /org/{}/builds: the API token",
+            repo.replace('/', "/repo/")
+        ))
+        .complains("refused a delivery of 127.0.0.1 to /webhook/github/x: there is no such webhook")
+        .complains(&format!("{repo}/build-1 queued by api: branch nowhere"))
+        .complains(&format!("{repo}/build-1 ended: error after"))
+        .complains(&format!("{repo}/build-2 queued by api\n"))
+        .complains(&format!("{repo}/build-2 started"))
+        .complains(&format!("{repo}/build-2 ended: canceled after"))
+        .keeps_quiet_about("s3cret");
+    // Each begins with the time.
+    let lines = said
+        .err
+        .lines()
+        .filter(|line| !line.starts_with("monkeyci-tui: "));
+    for line in lines {
+        assert!(
+            line.starts_with("20") && line[..20].ends_with('Z'),
+            "{line}"
+        );
+    }
+    let server = Server::start(&project, &["--quiet"]);
+    assert_eq!(server.get("Token s3cret", "builds").status, 401);
+    server.post(&run, "builds/trigger?branch=nowhere", "{}");
+    server.until(&run, "build-3", "error");
+    server
+        .end()
+        .keeps_quiet_about("build-3")
+        .keeps_quiet_about("refused");
 }
 
 #[test]

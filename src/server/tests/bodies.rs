@@ -12,7 +12,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// Nothing is unpacked that somebody says is packed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn packed_bodies_are_refused_as_such() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let token = rig.token(Role::Run);
     let (hook, _) = make_webhook(&rig.keys(), REPO, 0).unwrap();
     let hook = format!("/webhook/github/{hook}");
@@ -74,7 +74,7 @@ async fn packed_bodies_are_refused_as_such() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_without_a_bottom_are_refused() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let token = rig.token(Role::Run);
     for (kind, opening) in [
         (EDN, "["),
@@ -110,7 +110,7 @@ async fn bodies_without_a_bottom_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_of_something_are_taken_or_refused_and_do_no_harm() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let token = rig.token(Role::Run);
     let path = at("builds/trigger");
     // As many parameters as fit into a body, and names that all look alike.
@@ -154,7 +154,7 @@ async fn many_of_something_are_taken_or_refused_and_do_no_harm() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heads_without_an_end_are_refused() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let token = rig.token(Role::Run);
     let long = "a".repeat(200_000);
     let many: Vec<(String, &str)> = (0..200).map(|n| (format!("x-{n}"), "a")).collect();

@@ -30,6 +30,22 @@ impl Hook {
     }
 }
 
+/// The push of a branch as GitHub would send it.
+pub(super) fn signed(id: &str, secret: &str, branch: &str) -> Vec<u8> {
+    let hook = Hook {
+        path: format!("/webhook/github/{id}"),
+        secret: secret.to_owned(),
+    };
+    let body = push(branch);
+    let signature = hook.sha256(&body);
+    delivery(
+        &hook.path,
+        branch,
+        &[("x-hub-signature-256", &signature)],
+        &body,
+    )
+}
+
 type Headers<'a> = Vec<(&'a str, String)>;
 
 fn push(branch: &str) -> Vec<u8> {
@@ -49,7 +65,7 @@ fn delivery(path: &str, id: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_secret_of_the_webhook_makes_a_delivery() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let (hook, other) = (Hook::of(&rig), Hook::of(&rig));
     let body = push("b");
     let good = hook.sha256(&body);
@@ -138,6 +154,22 @@ async fn only_the_secret_of_the_webhook_makes_a_delivery() {
         assert_eq!(answer.status, 401, "{path}");
     }
     assert_eq!(rig.ordered(), Vec::<String>::new());
+    // The operator hears of the first of them, and why; never with what would be a secret.
+    let told = rig.news();
+    assert_eq!(told.len(), 20, "{told:?}");
+    for news in &told {
+        let News::DeliveryRefused { who, why } = news else {
+            panic!("{news:?}");
+        };
+        assert!(
+            who.from.is_some() && who.path.starts_with("/webhook/github/"),
+            "{who:?}"
+        );
+        assert!(!why.is_empty());
+        for secret in [&*hook.secret, &*other.secret, hex] {
+            assert!(!format!("{news:?}").contains(secret), "{news:?}");
+        }
+    }
     // None of it has used up the delivery.
     let answer = rig
         .ask(&delivery(&hook.path, "1", &[(name, &good)], &body))
@@ -149,7 +181,7 @@ async fn only_the_secret_of_the_webhook_makes_a_delivery() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_is_cut_off_is_no_delivery() {
-    let rig = Rig::with(hasty).await;
+    let rig = Rig::with(hasty);
     let hook = Hook::of(&rig);
     let whole = push("whole");
     // Half of it, signed as a whole and signed as the half that it is; the length says more.
@@ -212,7 +244,7 @@ async fn a_body_that_is_cut_off_is_no_delivery() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_is_built_once_however_often_it_comes() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let (hook, other) = (Hook::of(&rig), Hook::of(&rig));
     let body = push("b");
     let send = async |rig: &Rig, hook: &Hook, id: &str, body: &[u8]| {
@@ -239,7 +271,7 @@ async fn a_delivery_is_built_once_however_often_it_comes() {
     assert_eq!(rig.ordered(), ["b"]);
     // Also after a restart.
     let folder = rig.stop().await;
-    let rig = Rig::in_folder(folder, |_| {}).await;
+    let rig = Rig::in_folder(folder, |_| {});
     assert_eq!(send(&rig, &hook, "id", &body).await, 409);
     assert_eq!(send(&rig, &hook, "later", &body).await, 409);
     assert_eq!(send(&rig, &hook, "later", &push("c")).await, 202);
@@ -249,7 +281,7 @@ async fn a_delivery_is_built_once_however_often_it_comes() {
 /// What a push says of where its code is, is shown, and nothing is asked of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn urls_of_a_delivery_lead_nowhere() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let hook = Hook::of(&rig);
     for (n, url) in [
         "file:///etc/passwd",

@@ -146,7 +146,7 @@ const HEADS: &[(&str, &str, &[u16])] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_behind_an_odd_head_is_not_run() {
-    let rig = Rig::with(hasty).await;
+    let rig = Rig::with(hasty);
     let good = rig.token(Role::Run);
     // With a credential, and refused for want of one.
     for credential in [good.as_str(), "Token 0"] {
@@ -180,7 +180,7 @@ async fn what_is_behind_an_odd_head_is_not_run() {
 /// However a length is written, what it covers is the body.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_a_body_is_no_request() {
-    let rig = Rig::with(hasty).await;
+    let rig = Rig::with(hasty);
     let good = rig.token(Role::Run);
     let hidden = trigger(&good, HIDDEN);
     let length = hidden.len();
@@ -248,7 +248,7 @@ async fn what_is_in_a_body_is_no_request() {
 /// A connection has no credential: each request of it shows its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_request_is_not_run_as_the_one_before() {
-    let rig = Rig::with(hasty).await;
+    let rig = Rig::with(hasty);
     let (good, read) = (rig.token(Role::Run), rig.token(Role::Read));
     let large = vec![b' '; 2 << 20];
     let first = [
@@ -297,7 +297,7 @@ async fn the_next_request_is_not_run_as_the_one_before() {
 /// Requests that name another host, or none, are for this server all the same; tunnels are not opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_no_proxy() {
-    let rig = Rig::with(hasty).await;
+    let rig = Rig::with(hasty);
     for (line, expected) in [
         ("GET http://169.254.169.254/version HTTP/1.1", &[200][..]),
         (

@@ -3,7 +3,8 @@
 //! - `recorded.rs`: what a real server was asked, asked of ours.
 //! - the others: clients that mean harm, over real connections. `lengths.rs` has heads that hide a request in
 //!   another one's body, `bodies.rs` bodies that are not what they should be, `slow.rs` those who take their
-//!   time, `tokens.rs` and `hooks.rs` forged credentials and deliveries, `paths.rs` names that lead elsewhere.
+//!   time, `tokens.rs` and `hooks.rs` forged credentials and deliveries, `paths.rs` names that lead elsewhere,
+//!   `queue.rs` more builds than may wait.
 //!
 //! Whatever they do is refused as the manual says, and the server is of use to others meanwhile and afterwards.
 
@@ -11,6 +12,7 @@ mod bodies;
 mod hooks;
 mod lengths;
 mod paths;
+mod queue;
 mod recorded;
 mod slow;
 mod tokens;
@@ -55,6 +57,16 @@ impl Runner for Idle {
     }
 }
 
+/// Remembers what an operator is told.
+#[derive(Debug, Default)]
+struct Heard(std::sync::Mutex<Vec<News>>);
+
+impl Operator for Heard {
+    fn hear(&self, news: &News) {
+        self.0.lock().unwrap().push(news.clone());
+    }
+}
+
 /// A server that listens.
 struct Rig {
     folder: TempDir,
@@ -62,18 +74,19 @@ struct Rig {
     address: String,
     stop: CancellationToken,
     serving: JoinHandle<()>,
+    heard: Arc<Heard>,
 }
 
 impl Rig {
-    async fn start() -> Self {
-        Self::with(|_| {}).await
+    fn start() -> Self {
+        Self::with(|_| {})
     }
 
-    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap(), change).await
+    fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), change)
     }
 
-    async fn in_folder(folder: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+    fn in_folder(folder: TempDir, change: impl FnOnce(&mut Settings)) -> Self {
         let repo = Repo {
             id: REPO.to_owned(),
             name: "App".to_owned(),
@@ -81,6 +94,8 @@ impl Rig {
             main_branch: Some("main".to_owned()),
         };
         let mut settings = Settings::new(folder.path().join("server"), ORG, vec![repo]);
+        let heard = Arc::new(Heard::default());
+        settings.operator = Arc::clone(&heard) as Arc<dyn Operator>;
         change(&mut settings);
         let runner = Idle(folder.path().to_owned());
         let blobs = ObjectBlobs::in_folder(folder.path().join("blobs"), 1 << 20);
@@ -92,7 +107,7 @@ impl Rig {
         );
         let (server, remarks) = opened.unwrap();
         assert_eq!(remarks, Vec::<String>::new());
-        let (listener, address) = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let (listener, address) = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, None, server.clone(), stop.clone()));
         Self {
@@ -101,7 +116,13 @@ impl Rig {
             address: address.to_string(),
             stop,
             serving,
+            heard,
         }
+    }
+
+    /// What the operator was told since the last time.
+    fn news(&self) -> Vec<News> {
+        std::mem::take(&mut self.heard.0.lock().unwrap())
     }
 
     /// The server's own folder.

@@ -90,7 +90,7 @@ async fn no_name_leads_out() {
         .append(1, Stream::Out, 0, OUTSIDE.as_bytes())
         .unwrap();
     outside.finish().unwrap();
-    let rig = Rig::in_folder(folder, |_| {}).await;
+    let rig = Rig::in_folder(folder, |_| {});
     let token = rig.token(Role::Run);
     let kept = |rig: &Rig| std::fs::read_to_string(rig.keys().join("tokens.edn")).unwrap();
     let before = kept(&rig);

@@ -33,7 +33,7 @@ async fn drip(rig: &Rig, begin: &[u8], byte: &[u8]) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heads_that_do_not_come_to_their_end_are_given_up() {
-    let rig = Rig::with(impatient).await;
+    let rig = Rig::with(impatient);
     // More than there are places, and all of them wait to be thrown out.
     let mut silent = Vec::new();
     for n in 0..32 {
@@ -55,7 +55,7 @@ async fn heads_that_do_not_come_to_their_end_are_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_do_not_come_to_their_end_are_given_up() {
-    let rig = Rig::with(impatient).await;
+    let rig = Rig::with(impatient);
     let token = rig.token(Role::Run);
     let (hook, secret) = make_webhook(&rig.keys(), REPO, 0).unwrap();
     assert!(!secret.expose_secret().is_empty());
@@ -94,8 +94,7 @@ async fn answers_that_nobody_takes_are_given_up() {
     let rig = Rig::with(|settings| {
         impatient(settings);
         settings.most_connections = 1;
-    })
-    .await;
+    });
     let mut wire = rig.wire().await;
     // Asked for until nothing fits any more on the way back, and nobody reads.
     let many = b"GET /auth/jwks HTTP/1.1\r\nhost: h\r\n\r\n".repeat(1000);

@@ -31,7 +31,7 @@ async fn status(rig: &Rig, credential: &str, path: &str) -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_that_are_not_as_they_should_be_let_nobody_in() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let now = SystemClock.now();
     let (seconds, later) = (now / 1000, now / 1000 + 1000);
     let head = json!({"alg": "RS256", "typ": "JWT"});
@@ -95,7 +95,7 @@ async fn claims_that_are_not_as_they_should_be_let_nobody_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_does_not_choose_how_it_is_checked() {
-    let rig = Rig::start().await;
+    let rig = Rig::start();
     let jwks = rig.ask(&request("GET", "/auth/jwks", "", &[], b"")).await;
     let jwks: Json = serde_json::from_str(&jwks.text()).unwrap();
     let key = &jwks["keys"][0];
@@ -135,7 +135,7 @@ async fn a_token_does_not_choose_how_it_is_checked() {
         let unsigned = token.rsplit_once('.').unwrap().0.to_owned();
         forged.extend([format!("{unsigned}."), unsigned, token]);
     }
-    let other = Rig::start().await;
+    let other = Rig::start();
     let head =
         json!({"alg": "RS256", "jwk": key, "jku": "http://127.0.0.1:1/", "kid": "../../dev/null"});
     forged.push(signed(&other, &head, &claims));
@@ -171,8 +171,8 @@ async fn a_token_does_not_choose_how_it_is_checked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_credential_is_good_where_it_was_made_and_as_it_was_made() {
-    let rig = Rig::start().await;
-    let other = Rig::start().await;
+    let rig = Rig::start();
+    let other = Rig::start();
     let good = rig.token(Role::Admin);
     let text = good.strip_prefix("Token ").unwrap();
     let path = format!("/org/{ORG}");
