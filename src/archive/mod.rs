@@ -15,7 +15,7 @@ pub use entries::{Content, EntryInfo, Kind, Limits, Links, Refusal, UnpackError,
 pub use pack::{
     Item, PackError, PackSummary, Skipped, Source, Unreadable, pack, pack_digested, pack_items,
 };
-pub use tree::{TreeError, copy_items, copy_tree, remove_tree};
+pub use tree::{Temporary, TreeError, copy_items, copy_tree, remove_tree};
 pub use unpack::{Summary, unpack, unpack_plain};
 pub use zst::{ZstdTar, for_each_zstd};
 

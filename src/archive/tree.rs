@@ -98,6 +98,17 @@ pub fn copy_items(items: &[Item], dst: &Path) -> Result<Vec<Skipped>, TreeError>
     Ok(skipped)
 }
 
+/// A folder that goes when nobody needs it any more, with all that is in it.
+#[derive(Debug)]
+pub struct Temporary(pub PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It is for folders in which what cannot be removed does no harm.
+        let _ = remove_tree(&self.0);
+    }
+}
+
 /// Removes a file, a link or a folder with all it holds, folders without write permission too. Nothing there is fine.
 pub fn remove_tree(path: &Path) -> Result<(), TreeError> {
     let remove = || match fs::symlink_metadata(path) {

@@ -265,6 +265,11 @@ pub struct RunArgs {
     #[arg(long = "job", value_name = "ID")]
     pub jobs: Vec<String>,
 
+    /// Have this artifact there from the beginning, as if an earlier job had saved it: a gzip tar, as
+    /// `artifacts` downloads it (may be given more than once).
+    #[arg(long = "artifact", value_name = "ID=FILE", value_parser = parse_artifact)]
+    pub artifacts: Vec<(String, PathBuf)>,
+
     /// A build parameter; without a value it is taken from the environment. Other users
     /// can see a value that is given here: prefer `--param NAME` or `--params-file`.
     #[arg(long = "param", value_name = "NAME[=VALUE]")]
@@ -340,6 +345,18 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// The options where none is typed: what the environment says, else the defaults.
+    pub fn untyped() -> Self {
+        #[derive(Parser)]
+        struct Untyped {
+            #[command(flatten)]
+            run: RunArgs,
+        }
+        let untyped = Untyped::try_parse_from([env!("CARGO_PKG_NAME")]);
+        // A variable that says nothing sensible is told of where such options can be typed.
+        untyped.map(|untyped| untyped.run).unwrap_or_default()
+    }
+
     /// How the build is to be shown.
     pub fn output(&self) -> Output {
         output(self.plain, self.json)
@@ -529,12 +546,17 @@ pub struct ShowArgs {
 #[command(group(ArgGroup::new("form").args(["raw", "strip", "json"])))]
 #[command(group(ArgGroup::new("one").args(["job", "script"])))]
 pub struct LogsArgs {
-    /// A build id, a unique prefix of one, `last`, `last-failed`, ORG/REPO/BUILD, or a file.
+    /// A build id, a unique prefix of one, `last`, `last-failed`, ORG/REPO/BUILD, or a file; the URL
+    /// of a build or a job in the web app.
     #[arg(default_value = "last")]
     pub build: String,
 
     /// Only this job.
     pub job: Option<String>,
+
+    /// The build is on this server.
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
 
     /// What the script itself said, not its jobs.
     #[arg(long)]
@@ -555,6 +577,13 @@ pub struct LogsArgs {
     /// One JSON object a line: job, time, stream, command, text.
     #[arg(long)]
     pub json: bool,
+}
+
+fn parse_artifact(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((id, file)) if !id.is_empty() && !file.is_empty() => Ok((id.to_owned(), file.into())),
+        _ => Err("write it as ID=FILE".to_owned()),
+    }
 }
 
 /// `90s`, `20m`, `1h`; a number alone is seconds.

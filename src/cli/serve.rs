@@ -63,8 +63,8 @@ pub enum ServeCommand {
     Token(TokenArgs),
     /// Make a webhook for GitHub, and print its path and its secret, which is shown once.
     Webhook {
-        /// The repository's id, as the server prints it.
-        #[arg(long, value_name = "ID")]
+        /// The repository: its id, as the server prints it, or the folder or URL that it is served from.
+        #[arg(long, value_name = "ID|DIR|URL")]
         repo: String,
     },
 }

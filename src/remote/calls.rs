@@ -13,7 +13,7 @@ use super::client::Client;
 use super::error::RemoteError;
 use super::exchange::Body;
 use super::types::{
-    ArtifactInfo, BuildInfo, Credits, JobInfo, OrgInfo, RepoInfo, Stats, UserInfo, text,
+    ArtifactInfo, BuildInfo, Credits, HolderInfo, JobInfo, OrgInfo, RepoInfo, Stats, UserInfo, text,
 };
 
 /// What is to be built. Without branch and tag: the repo's main branch.
@@ -58,6 +58,13 @@ impl Client {
     pub async fn user(&self, provider: &str, id: &str) -> Result<UserInfo, RemoteError> {
         let url = self.url(&["user", provider, id])?;
         self.one(url, UserInfo::read).await
+    }
+
+    /// What a server of this program takes the credential for; `None` of a MonkeyCI server, which has no
+    /// such thing to say, and of one that does not say it.
+    pub async fn holder(&self) -> Option<HolderInfo> {
+        let url = self.url(&["whoami"]).ok()?;
+        self.one(url, HolderInfo::read).await.ok()
     }
 
     /// An org with its repos, by its id or display id.

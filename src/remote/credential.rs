@@ -74,6 +74,11 @@ impl Jwt {
         (!provider.is_empty() && !id.is_empty()).then(|| (provider.to_owned(), id.to_owned()))
     }
 
+    /// What it says that its holder is: `user`, `sysadmin`. As little to be trusted.
+    pub fn role(&self) -> Option<String> {
+        Some(self.claims()?.get("role")?.as_str()?.to_owned())
+    }
+
     /// When it stops being valid. MonkeyCI writes milliseconds where the standard has seconds.
     pub fn expires_at(&self) -> Option<Millis> {
         let expires = self.claims()?.get("exp")?.as_i64()?;

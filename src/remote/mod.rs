@@ -40,4 +40,6 @@ pub use error::RemoteError;
 pub use events::{OrgEvent, OrgEvents};
 pub use retry::Retry;
 pub use started::Start;
-pub use types::{ArtifactInfo, BuildInfo, Credits, JobInfo, OrgInfo, RepoInfo, Stats, UserInfo};
+pub use types::{
+    ArtifactInfo, BuildInfo, Credits, HolderInfo, JobInfo, OrgInfo, RepoInfo, Stats, UserInfo,
+};

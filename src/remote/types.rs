@@ -260,6 +260,24 @@ impl ArtifactInfo {
     }
 }
 
+/// What a server of this program takes a credential for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HolderInfo {
+    /// The only org there is.
+    pub org: String,
+    /// `read`, `run`, `admin`.
+    pub role: String,
+}
+
+impl HolderInfo {
+    pub(super) fn read(map: &Map) -> Option<Self> {
+        Some(Self {
+            org: text(map, "org-id")?,
+            role: text(map, "role")?,
+        })
+    }
+}
+
 /// What an org may still spend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Credits {

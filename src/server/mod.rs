@@ -50,6 +50,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Millis, Sid};
+use crate::edn::{self, Value};
 use crate::engine::EngineHandle;
 use crate::ports::{BlobStore, Clock};
 
@@ -216,6 +217,7 @@ impl Server {
         tokens.now()?;
         let webhooks = Kept::new(webhook::file(&folder), Webhooks::read);
         webhooks.now()?;
+        remember(&folder, &settings.repos)?;
         let board = Board::new();
         let (orders, mut remarks) = order::read_all(&folder.join("orders"));
         for order in orders {
@@ -280,6 +282,27 @@ impl Server {
     fn shutdown(&self) -> &CancellationToken {
         &self.0.shutdown
     }
+}
+
+/// Where the ids of the repositories are kept that are served, for the commands beside the server.
+const REPOS: &str = "repos.edn";
+
+fn remember(folder: &Path, repos: &[Repo]) -> Result<(), String> {
+    let ids = repos.iter().map(|repo| repo.id.as_str().into());
+    let text = edn::write(&Value::Vector(ids.collect()));
+    let path = folder.join(REPOS);
+    private::write(&path, text.as_bytes())
+        .map_err(|why| format!("cannot write {}: {why}", path.display()))
+}
+
+/// The ids of the repositories that the server of a folder serves, or served last; none when there was none.
+pub fn served(folder: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join(REPOS)).unwrap_or_default();
+    let known = edn::read_str(&text).ok();
+    let ids = known.as_ref().and_then(Value::as_seq).unwrap_or_default();
+    ids.iter()
+        .filter_map(|id| id.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Makes an API token for a server's folder. The text is told once, and kept nowhere.

@@ -1,5 +1,6 @@
 //! The org, its repositories, and what is open to everybody.
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,6 +8,7 @@ use serde::Deserialize;
 
 use crate::edn::{Map, Value};
 
+use super::jwt::Holder;
 use super::reply::{self, Format};
 use super::{Repo, Server};
 
@@ -24,6 +26,20 @@ pub(super) async fn health() -> Response {
 pub(super) async fn jwks(State(server): State<Server>) -> Response {
     let kind = [(header::CONTENT_TYPE, Format::Json.media_type())];
     (kind, server.0.signer.jwks()).into_response()
+}
+
+/// `GET /whoami`: ours. A credential of a build does not come here.
+pub(super) async fn whoami(
+    State(server): State<Server>,
+    Extension(holder): Extension<Holder>,
+    format: Format,
+) -> Response {
+    let org = ("org-id", server.settings().org.as_str().into());
+    let role = match &holder {
+        Holder::Person(role) => Some(("role", Value::kw(role.as_str()))),
+        Holder::Build(_) => None,
+    };
+    format.ok(&Value::map([org].into_iter().chain(role)))
 }
 
 /// `GET /org/ORG`

@@ -80,6 +80,7 @@ pub(super) fn router(server: &Server) -> Router {
         .route("/webhook/health", get(orgs::health))
         .route("/metrics", get(metrics::metrics))
         .route("/auth/jwks", get(orgs::jwks))
+        .route("/whoami", read(get(orgs::whoami)))
         .route("/org", get(orgs::find).merge(read(post(unserved))))
         .route("/org/{org}", org)
         .route("/org/{org}/builds/recent", read(get(builds::recent)))

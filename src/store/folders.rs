@@ -34,7 +34,7 @@ const SOCKET: &str = "api.sock";
 const LONGEST_SOCKET_PATH: usize = 100;
 
 /// The org of builds that run on this machine (decisions.md, "Builds").
-const LOCAL_ORG: &str = "local";
+pub const LOCAL_ORG: &str = "local";
 
 /// Why a folder cannot be named or used.
 #[derive(Debug, thiserror::Error)]
@@ -177,10 +177,15 @@ impl Home {
 
     /// Finds an id for a new build of this machine and creates its folder:
     /// `local-build-<ms>`, later when there is one already (decisions.md, "Builds").
-    pub fn new_build(&self, repo: &str, now: Millis) -> Result<(Sid, BuildFolder), FolderError> {
+    pub fn new_build(
+        &self,
+        org: &str,
+        repo: &str,
+        now: Millis,
+    ) -> Result<(Sid, BuildFolder), FolderError> {
         let mut ms = now;
         loop {
-            let sid = Sid::new(LOCAL_ORG, repo, format!("local-build-{ms}"));
+            let sid = Sid::new(org, repo, format!("local-build-{ms}"));
             let folder = self.build(&sid);
             // Before there is a build: who cannot be reached safely is not started.
             self.runtime(&sid)?.secure_parent()?;
@@ -491,8 +496,8 @@ mod tests {
     fn build_ids_are_bumped_on_collision() {
         let root = tempfile::tempdir().unwrap();
         let home = Home::under(root.path());
-        let (first, folder) = home.new_build("app", 1000).unwrap();
-        let (second, _) = home.new_build("app", 1000).unwrap();
+        let (first, folder) = home.new_build(LOCAL_ORG, "app", 1000).unwrap();
+        let (second, _) = home.new_build(LOCAL_ORG, "app", 1000).unwrap();
         assert_eq!(first.build, "local-build-1000");
         assert_eq!(second.build, "local-build-1001");
         assert!(folder.logs.is_dir());

@@ -9,6 +9,7 @@
 //! (`by_folder.rs`).
 
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use crate::domain::{BuildStatus, Millis, Sid, file_name};
 use crate::journal::{self, JournalError};
@@ -242,9 +243,18 @@ impl HistoryItem {
     }
 
     /// Nobody works on it any more, and it has no end: its program was killed and no other
-    /// has been started since.
+    /// has been started since, or it runs on a server and nobody watches it.
     pub fn is_cut_off(&self) -> bool {
         !self.running && !self.status.is_final()
+    }
+
+    /// When something was last recorded of one that [is cut off](Self::is_cut_off): nobody knows what has
+    /// become of it. Of one that was imported that says nothing.
+    pub fn last_seen(&self) -> Option<Millis> {
+        let file = std::fs::metadata(&self.folder.journal).ok()?;
+        let since = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        let at = Millis::try_from(since.as_millis()).ok();
+        at.filter(|_| self.is_cut_off() && !self.imported)
     }
 }
 

@@ -31,7 +31,7 @@ pub use blobs::{BucketSettings, CredentialsError, Keys, ObjectBlobs, Profiles, S
 pub use drafts::{Draft, remove_stale_drafts};
 pub use filter::{Facts, Filter, Wanted, words};
 pub use find::{BuildSpec, FindError};
-pub use folders::{BuildFolder, FolderError, Home, RuntimeFolder, create_private};
+pub use folders::{BuildFolder, FolderError, Home, LOCAL_ORG, RuntimeFolder, create_private};
 pub use history::{History, HistoryItem, Listing};
 pub use index::{IndexError, Progress};
 pub use past::RecordedPast;

@@ -142,7 +142,7 @@ mod tests {
         more: impl IntoIterator<Item = EventKind>,
         status: Option<BuildStatus>,
     ) -> Sid {
-        let (sid, folder) = home.new_build("app", at).unwrap();
+        let (sid, folder) = home.new_build("local", "app", at).unwrap();
         let git = Value::map([("branch", branch.into())]);
         let build = Map::from_iter([(Value::kw("git"), git)]);
         let result = TuiEvent::ResultSaved {

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
+use crate::cli::plain::spell_duration;
 use crate::cli::{LogoutArgs, WhoamiArgs, clean};
 use crate::config::is_server_name;
+use crate::domain::Millis;
 use crate::ports::{Clock, SystemClock};
 use crate::remote::{Client, Credential, OrgInfo, UserInfo};
 use crate::secrets::{Place, Vault};
@@ -18,6 +20,8 @@ use super::servers::{self, Servers, said};
 pub(super) struct Me {
     user: Option<UserInfo>,
     orgs: Vec<OrgInfo>,
+    /// What it may do there.
+    role: Option<String>,
 }
 
 impl Me {
@@ -27,6 +31,22 @@ impl Me {
         let mut me = Self {
             user: None,
             orgs: Vec::new(),
+            role: None,
+        };
+        // A server of this program has roles, and no users.
+        if let Some(holder) = client.holder().await {
+            let org = org.unwrap_or(&holder.org);
+            me.orgs.push(client.org(org).await.map_err(|e| said(&e))?);
+            me.role = Some(match holder.role.as_str() {
+                "read" => "read: see builds, logs and artifacts".to_owned(),
+                "run" => "run: also start, cancel and approve builds".to_owned(),
+                other => other.to_owned(),
+            });
+            return Ok(me);
+        }
+        me.role = match client.credential() {
+            Credential::Jwt(login) => login.role(),
+            _ => Some("reads and writes in its org, as every API token of MonkeyCI".to_owned()),
         };
         if let Credential::Jwt(login) = client.credential() {
             let (provider, id) = login.subject().ok_or_else(|| {
@@ -77,6 +97,7 @@ impl Me {
             let id = org.display_id.as_deref().unwrap_or(&org.id);
             lines.push(format!("org: {id} ({})", org.name));
         }
+        lines.extend(self.role.iter().map(|role| format!("role: {role}")));
         lines
     }
 }
@@ -94,15 +115,17 @@ pub(super) fn logout(home: &Home, args: &LogoutArgs) -> Result<Exit, UserError> 
     let (places, trouble) = vault.remove(&name);
     let trouble = trouble.map(|error| UserError::of(&error));
     if places.is_empty() {
-        return Err(match trouble {
-            Some(trouble) => trouble,
-            None if known.all.iter().any(|server| server.name == name) => {
-                UserError::new(format!("nothing is kept for server \"{name}\""))
+        // Of a server that nobody knows it does not matter that the keyring could not be asked.
+        let unknown = known.named(&name).err();
+        let nothing = || UserError::new(format!("nothing is kept for server \"{name}\""));
+        let of_environment = known.all.iter().all(|server| server.name != name);
+        return Err(match (unknown, trouble) {
+            (Some(unknown), _) => unknown,
+            (None, Some(trouble)) => trouble,
+            (None, None) if of_environment => {
+                nothing().hint(format!("unset {TOKEN_VARIABLE} to be a stranger there"))
             }
-            None => known.named(&name).err().unwrap_or_else(|| {
-                UserError::new(format!("nothing is kept for server \"{name}\""))
-                    .hint(format!("unset {TOKEN_VARIABLE} to be a stranger there"))
-            }),
+            (None, None) => nothing(),
         });
     }
     if let Some(trouble) = trouble {
@@ -120,7 +143,9 @@ pub(super) fn logout(home: &Home, args: &LogoutArgs) -> Result<Exit, UserError> 
             "the credential of server \"{name}\" is removed from {}",
             places.join(" and ")
         ),
-        "the server still takes it: the web app withdraws API tokens".to_owned(),
+        "the server still takes it: the web app withdraws API tokens; one of `serve token` goes with its line \
+         in the server's tokens.edn"
+            .to_owned(),
     ])
 }
 
@@ -193,10 +218,9 @@ pub(super) async fn whoami(home: &Home, args: &WhoamiArgs) -> Result<Exit, UserE
         Credential::Jwt(login) => {
             let now = SystemClock.now();
             match login.expires_at() {
-                Some(at) if at > now => format!(
-                    "login, valid for {}",
-                    crate::cli::plain::spell_duration(at - now)
-                ),
+                Some(at) if at > now => {
+                    format!("login, valid for {}", spell_duration(at - now))
+                }
                 _ => "login".to_owned(),
             }
         }
@@ -204,7 +228,35 @@ pub(super) async fn whoami(home: &Home, args: &WhoamiArgs) -> Result<Exit, UserE
     };
     lines.push(format!("credential: {kind} (from the {})", found.source));
     lines.extend(me.lines());
+    if let Some(org) = resolved.org.clone().or_else(|| me.only_org()) {
+        lines.extend(spent(&client, &org).await);
+    }
     print_lines(&lines)
+}
+
+/// What an org has used and has left, where the server counts it and tells.
+async fn spent(client: &Client, org: &str) -> Option<String> {
+    let (stats, credits) = tokio::join!(client.stats(org, None), client.credits(org));
+    let mut parts = Vec::new();
+    if let Ok(stats) = stats {
+        let sum = |days: &[(Millis, f64)]| days.iter().map(|(_, amount)| amount).sum::<f64>();
+        let seconds = sum(&stats.elapsed_seconds);
+        parts.push(format!(
+            "{} and {} credits in 31 days",
+            spell_duration((seconds * 1000.0) as Millis),
+            amount(sum(&stats.consumed_credits)),
+        ));
+    }
+    if let Ok(credits) = credits {
+        parts.push(format!("{} credits left", amount(credits.available)));
+    }
+    (!parts.is_empty()).then(|| format!("usage of {org}: {}", parts.join(", ")))
+}
+
+/// With decimals only where there are any.
+fn amount(number: f64) -> String {
+    let text = format!("{number:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Prints lines that others may have written.

@@ -62,6 +62,7 @@ pub(super) fn args(request: &BuildRequest) -> Vec<String> {
         executor,
         pull,
         jobs,
+        artifacts,
         params,
         params_file,
         secrets,
@@ -108,6 +109,10 @@ pub(super) fn args(request: &BuildRequest) -> Vec<String> {
     let path = |path: &PathBuf| path.display().to_string();
     line.options("--lib-version", lib_version.iter())
         .options("--job", jobs)
+        .options(
+            "--artifact",
+            (artifacts.iter()).map(|(id, file)| format!("{id}={}", path(file))),
+        )
         // Of `NAME=VALUE` the value stays here: it is asked for, or in the environment.
         .options("--param", params.iter().map(|param| name_of(param)))
         .options("--params-file", params_file.iter().map(path))
@@ -197,7 +202,7 @@ mod tests {
     #[test]
     fn all_options_come_back_without_values_of_parameters() {
         let line = "-d /some/where --executor host --pull never --runner clj --branch main --lib-version 0.26.1 \
-                    --job a --job b --param word --params-file p.env --secret npm=NPM \
+                    --job a --job b --artifact lib=/tmp/lib.tgz --param word --params-file p.env --secret npm=NPM \
                     --secrets-file s.env --server work/acme/app --deny params:read --env HOME --allow-mount /srv/data -j 3 --unblock all \
                     --timeout 90s --wait-blocked --strict --no-clean --keep-failed";
         let typed = request(line);

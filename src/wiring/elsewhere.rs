@@ -14,7 +14,7 @@ use super::Look;
 use super::error::{Exit, UserError};
 use super::local;
 use super::remote::{Connections, Meant};
-use super::{follow, report, screen};
+use super::{follow, report, screen, servers};
 
 /// Sends the tree, and watches what becomes of it.
 pub(super) async fn build(home: Home, args: BuildArgs, look: Look) -> Result<Exit, UserError> {
@@ -45,15 +45,14 @@ pub(super) async fn build(home: Home, args: BuildArgs, look: Look) -> Result<Exi
         .await;
     // It was for this alone.
     let _ = std::fs::remove_file(&tree.archive);
-    let started = started.map_err(|error| {
-        let error_is = |text: &str| error.to_string().contains(text);
-        let said = UserError::of(&error);
-        if error.is_not_found() && error_is("workspace") {
-            return said
-                .hint("only a server of `monkeyci-tui serve` takes a tree: push, and `trigger`");
+    let started = match started {
+        Ok(started) => started,
+        Err(error) if error.is_not_found() && error.to_string().contains("workspace") => {
+            return Err(UserError::of(&error)
+                .hint("only a server of `monkeyci-tui serve` takes a tree: push, and `trigger`"));
         }
-        said
-    })?;
+        Err(error) => return Err(servers::no_repo(&client, &repo.org, &repo.repo, &error).await),
+    };
     let build = repo.build(&started.build_id);
     if draws {
         let meant = Meant {
@@ -76,6 +75,7 @@ fn refuse_options(args: &BuildArgs) -> Result<(), UserError> {
     let run = &args.run;
     let given = [
         ("--job", !run.jobs.is_empty()),
+        ("--artifact", !run.artifacts.is_empty()),
         ("--param", !run.params.is_empty()),
         ("--params-file", run.params_file.is_some()),
         ("--secret", !run.secrets.is_empty()),

@@ -7,17 +7,18 @@ use crate::api_client::{ApiClient, ApiError};
 use crate::app::usage;
 use crate::cli::plain::{self, spell_duration, spell_size};
 use crate::cli::{LogsArgs, ShowArgs, UnblockArgs, clean, clean_lines};
-use crate::domain::{BlobKind, Build, JobId, JobState, LogId, Millis, Sid};
+use crate::domain::{BlobKind, Build, JobId, JobState, Millis, Sid};
 use crate::edn::{self, Value};
 use crate::journal::Journal;
-use crate::logs::{LogPaths, LogReader, Stream};
 use crate::ports::{Clock, SystemClock};
-use crate::store::{BuildFolder, BuildSpec, History, Home};
+use crate::store::{BuildFolder, BuildSpec, History, HistoryItem, Home};
 use crate::wire;
 
 use super::error::{Exit, UserError};
 use super::import;
+use super::list::ago;
 use super::local;
+use super::tail::{self, Tail};
 
 /// `show`.
 pub(super) fn show(home: &Home, args: &ShowArgs) -> Result<Exit, UserError> {
@@ -31,6 +32,14 @@ pub(super) fn show(home: &Home, args: &ShowArgs) -> Result<Exit, UserError> {
     } else {
         let build = Build::fold(journal.events().iter().map(|event| &**event));
         quiet(write_build(&mut out, &build, &folder))?;
+        let item = HistoryItem::read(&folder).map_err(|error| UserError::of(&error))?;
+        if let Some(at) = item.last_seen() {
+            let (at, sid) = (ago(at, SystemClock.now()), clean(&item.sid.to_string()));
+            quiet(writeln!(
+                out,
+                "last seen {at}; it may have ended since: `monkeyci-tui attach {sid}` looks"
+            ))?;
+        }
     }
     quiet(out.flush())?;
     Ok(Exit::Success)
@@ -140,7 +149,7 @@ pub(super) async fn logs(home: &Home, args: &LogsArgs) -> Result<Exit, UserError
     let mut out = io::BufWriter::new(io::stdout());
     let mut tails: Vec<Tail> = Vec::new();
     if args.script {
-        tails.push(Tail::open(&folder, None)?);
+        tails.push(Tail::open(&folder.logs, None)?);
     }
     let mut known = None;
     loop {
@@ -151,14 +160,11 @@ pub(super) async fn logs(home: &Home, args: &LogsArgs) -> Result<Exit, UserError
         // A build that has just begun does not know its jobs yet.
         if !args.script && known != Some(journal) {
             known = Some(journal);
-            open_logs(&folder, args, over, &mut tails)?;
+            let journal = Journal::read(&folder.journal).map_err(|error| UserError::of(&error))?;
+            let build = Build::fold(journal.events().iter().map(|event| &**event));
+            tail::open_all(&build, &folder.logs, true, args, over, &mut tails)?;
         }
-        let named = tails.len() > 1;
-        let mut any = false;
-        for tail in &mut tails {
-            any |= quiet(tail.print(&mut out, args, named, over))?.unwrap_or_default();
-        }
-        quiet(out.flush())?;
+        let any = tail::print_all(&mut out, &mut tails, args, over)?;
         if over {
             return Ok(Exit::Success);
         }
@@ -169,126 +175,10 @@ pub(super) async fn logs(home: &Home, args: &LogsArgs) -> Result<Exit, UserError
     }
 }
 
-/// Opens the logs that are asked for and not open yet.
-fn open_logs(
-    folder: &BuildFolder,
-    args: &LogsArgs,
-    over: bool,
-    tails: &mut Vec<Tail>,
-) -> Result<(), UserError> {
-    let journal = Journal::read(&folder.journal).map_err(|error| UserError::of(&error))?;
-    let build = Build::fold(journal.events().iter().map(|event| &**event));
-    let mut wanted: Vec<JobId> = build.jobs().iter().map(|job| job.id().clone()).collect();
-    if let Some(id) = &args.job {
-        let id = JobId::new(id);
-        let is_there = wanted.contains(&id) || log_paths(folder, Some(&id)).log.exists();
-        if !is_there && (over || !wanted.is_empty()) {
-            let known: Vec<&str> = wanted.iter().map(JobId::as_str).collect();
-            return Err(UserError::new(format!("this build has no job \"{id}\""))
-                .hint(format!("its jobs: {}", known.join(", "))));
-        }
-        wanted = Vec::from_iter(is_there.then_some(id));
-    }
-    for job in wanted {
-        if tails.iter().all(|tail| tail.job.as_ref() != Some(&job)) {
-            tails.push(Tail::open(folder, Some(job))?);
-        }
-    }
-    Ok(())
-}
-
 /// Asked again and again: looks at the journal's end and lock only.
 fn is_over(folder: &BuildFolder) -> bool {
     crate::journal::ends_with_build_end(&folder.journal)
         || !crate::journal::is_in_use(&folder.journal)
-}
-
-/// The log of a job, or that of the script.
-fn log_paths(folder: &BuildFolder, job: Option<&JobId>) -> LogPaths {
-    let id = job.cloned().map_or(LogId::Script, LogId::Job);
-    LogPaths::new(&folder.logs, &id.stem())
-}
-
-#[derive(Debug)]
-struct Tail {
-    /// `None` for the script's own.
-    job: Option<JobId>,
-    reader: LogReader,
-    line: usize,
-    byte: u64,
-}
-
-impl Tail {
-    fn open(folder: &BuildFolder, job: Option<JobId>) -> Result<Self, UserError> {
-        let reader = LogReader::open(log_paths(folder, job.as_ref()))
-            .map_err(|error| UserError::of(&error))?;
-        Ok(Self {
-            job,
-            reader,
-            line: 0,
-            byte: 0,
-        })
-    }
-
-    fn print(
-        &mut self,
-        out: &mut impl Write,
-        args: &LogsArgs,
-        named: bool,
-        all: bool,
-    ) -> io::Result<bool> {
-        self.reader.refresh()?;
-        if args.raw {
-            let mut any = false;
-            while self.byte < self.reader.len_bytes() {
-                let bytes = self.reader.read_bytes(self.byte, 256 * 1024)?;
-                if bytes.is_empty() {
-                    break;
-                }
-                out.write_all(&bytes)?;
-                self.byte += bytes.len() as u64;
-                any = true;
-            }
-            return Ok(any);
-        }
-        let mut any = false;
-        while self.line < self.reader.line_count() {
-            let meta = self.reader.line(self.line)?;
-            if !meta.complete && !all {
-                break;
-            }
-            let bytes = self.reader.read_line(self.line, usize::MAX)?;
-            let strip = args.strip || !io::IsTerminal::is_terminal(&io::stdout());
-            let text = if args.json || strip {
-                crate::logs::strip(&bytes)
-            } else {
-                plain::colored(&bytes)
-            };
-            if args.json {
-                let stream = match meta.stream {
-                    Stream::Out => "out",
-                    Stream::Err => "err",
-                    Stream::System => "system",
-                };
-                let command = (meta.command != crate::logs::NO_COMMAND).then_some(meta.command);
-                let line = serde_json::json!({
-                    "job-id": self.job.as_ref().map(JobId::as_str),
-                    "time": meta.ms,
-                    "stream": stream,
-                    "command": command,
-                    "text": text,
-                });
-                writeln!(out, "{line}")?;
-            } else if let Some(job) = self.job.as_ref().filter(|_| named) {
-                writeln!(out, "{} │ {text}", clean(job.as_str()))?;
-            } else {
-                writeln!(out, "{text}")?;
-            }
-            self.line += 1;
-            any = true;
-        }
-        Ok(any)
-    }
 }
 
 /// `cancel`.

@@ -6,9 +6,9 @@ use jiff::tz::TimeZone;
 
 use crate::cli::plain::spell_duration;
 use crate::cli::{ListArgs, clean};
-use crate::domain::{JobId, Millis, file_name};
+use crate::domain::{JobId, Millis, Sid, file_name};
 use crate::ports::{Clock, SystemClock};
-use crate::store::{Filter, History, HistoryItem, Home, Wanted, words};
+use crate::store::{Filter, History, HistoryItem, Home, LOCAL_ORG, Wanted, words};
 
 use super::error::{Exit, UserError};
 use super::history::quiet;
@@ -101,6 +101,7 @@ fn json_line(item: &HistoryItem) -> String {
         "status": item.status.as_str(),
         "start-time": item.start,
         "end-time": item.end,
+        "last-seen": item.last_seen(),
         "branch": item.branch,
         "commit-id": item.commit,
         "jobs": item.jobs_total,
@@ -116,21 +117,35 @@ fn line(item: &HistoryItem, now: Millis) -> String {
         (Some(start), Some(end)) => spell_duration(end - start),
         _ => "-".to_owned(),
     };
-    let began = item.created.map_or_else(
-        || "-".to_owned(),
-        |at| format!("{} ago", spell_duration(now - at)),
-    );
-    let branch = item.branch.as_ref();
+    let began = item.created;
+    let began = began.map_or_else(|| "-".to_owned(), |at| ago(at, now));
+    let branch = item.branch.as_ref().map(|branch| format!(" · {branch}"));
+    // Nobody knows what has become of it.
+    let (doubt, seen) = match item.last_seen() {
+        Some(at) => ("?", format!(" · last seen {}", ago(at, now))),
+        None => ("", String::new()),
+    };
     clean(&format!(
-        "{:<30} {:<12} {began:>12} {took:>10}  {}{}{}",
+        "{:<30} {:<12} {began:>12} {took:>10}  {}{}{}{seen}",
         item.sid.build,
-        item.status,
-        item.sid.repo,
-        branch
-            .map(|branch| format!(" · {branch}"))
-            .unwrap_or_default(),
+        format!("{}{doubt}", item.status),
+        repo_shown(&item.sid),
+        branch.unwrap_or_default(),
         if item.imported { " · imported" } else { "" },
     ))
+}
+
+pub(super) fn ago(at: Millis, now: Millis) -> String {
+    format!("{} ago", spell_duration(now.saturating_sub(at)))
+}
+
+/// A repository as a list shows it: of another org, or of a server, with that.
+fn repo_shown(sid: &Sid) -> String {
+    if sid.org == LOCAL_ORG {
+        sid.repo.clone()
+    } else {
+        format!("{}/{}", sid.org, sid.repo)
+    }
 }
 
 /// The repository that is meant: one of that name, or else one without a remote, whose name has a hash
@@ -138,7 +153,7 @@ fn line(item: &HistoryItem, now: Millis) -> String {
 pub(super) fn repo_named(home: &Home, typed: &str) -> (String, String) {
     let (org, name) = match typed.split_once('/') {
         Some((org, name)) => (org, name),
-        None => ("local", typed),
+        None => (LOCAL_ORG, typed),
     };
     let builds = home.builds().join(file_name(org));
     let as_typed = || (org.to_owned(), name.to_owned());

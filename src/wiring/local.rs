@@ -23,7 +23,7 @@ use crate::hosts::{Host, HostChild};
 use crate::ports::{BlobKey, BlobStore, Checkout, Clock, SystemClock, chain};
 use crate::script;
 use crate::script_api::{self, Api, JobTokenMaker, Keys, Listeners, Scope, Settings};
-use crate::store::{BuildFolder, History, Home, create_private};
+use crate::store::{BuildFolder, History, Home, LOCAL_ORG, create_private};
 use crate::vcs::{self, FolderCheckout, Revision};
 
 use super::again;
@@ -31,7 +31,7 @@ use super::error::UserError;
 use super::executor::{self, Choice};
 use super::host::{self, HostOrders, Prepared};
 use super::params::{FixedParams, Layered};
-use super::reproduce::Seeds;
+use super::reproduce::{self, COPY_ORG};
 use super::rerun::Rerun;
 use super::storage;
 use super::surroundings::{self, FixedSecrets, warn_of_readers};
@@ -57,8 +57,6 @@ pub(super) struct BuildRequest {
     pub(super) attended: bool,
     /// What started it (events.md §3, `:source`).
     pub(super) source: &'static str,
-    /// Artifacts that are there from the beginning.
-    pub(super) artifacts: Seeds,
     /// What whoever looks at it should know from the beginning.
     pub(super) remarks: Vec<String>,
     /// What a server has been asked for, when it is the server that builds.
@@ -85,15 +83,14 @@ pub(super) struct Ordered {
 }
 
 impl BuildRequest {
-    /// The project in this folder, with nothing special about it.
+    /// The project in this folder, with nothing special about it but what the environment says.
     pub(super) fn here() -> Self {
         Self {
             dir: PathBuf::from("."),
             revision: None,
-            run: RunArgs::default(),
+            run: RunArgs::untyped(),
             attended: true,
             source: "cli",
-            artifacts: Vec::new(),
             remarks: Vec::new(),
             ordered: None,
             rerun: None,
@@ -109,7 +106,6 @@ impl BuildRequest {
             run: args.run.clone(),
             attended,
             source: "cli",
-            artifacts: Vec::new(),
             remarks: Vec::new(),
             ordered: None,
             rerun: None,
@@ -228,9 +224,13 @@ async fn set_up(
     };
     // What lies below it holds copies of the project, and what jobs make of them.
     create_private(home.cache()).map_err(|error| UserError::of(&error))?;
+    let is_copy = reproduce::is_copy(home, &dir);
     let created = match ordered {
         Some(Ordered { sid, .. }) => home.named_build(sid).map(|folder| (sid.clone(), folder)),
-        None => home.new_build(&repo_id(&dir), clock.now()),
+        None => {
+            let org = if is_copy { COPY_ORG } else { LOCAL_ORG };
+            home.new_build(org, &repo_id(&dir), clock.now())
+        }
     };
     let (sid, folder) = created.map_err(|error| UserError::of(&error))?;
     *made = Some((sid.clone(), folder.clone()));
@@ -249,7 +249,7 @@ async fn set_up(
     });
     masks.add(storage.secrets.iter().map(ExposeSecret::expose_secret));
     remarks.append(&mut storage.remarks);
-    if let Err(why) = seed(&*storage.blobs, &sid, &request.artifacts).await {
+    if let Err(why) = seed(&*storage.blobs, &sid, &run.artifacts).await {
         refusal.get_or_insert(why);
     }
 
@@ -288,6 +288,10 @@ async fn set_up(
     let mut git = checkout.describe();
     if let Some(ordered) = ordered {
         ordered.tell(git.get_or_insert_default());
+    }
+    if is_copy && let Some(git) = &mut git {
+        // Of the commit it is but for the script, which is what the copy is for.
+        git.dirty = false;
     }
     let reached_at = chosen_executor.as_ref().and_then(Choice::reached_at);
     let why_executor = chosen_executor
@@ -513,7 +517,11 @@ fn note(home: &Home, sid: &Sid) -> JoinHandle<()> {
 }
 
 /// Puts artifacts of an earlier build where jobs of this one look for them. The error is a sentence.
-async fn seed(blobs: &dyn BlobStore, sid: &Sid, artifacts: &Seeds) -> Result<(), String> {
+async fn seed(
+    blobs: &dyn BlobStore,
+    sid: &Sid,
+    artifacts: &[(String, PathBuf)],
+) -> Result<(), String> {
     for (id, archive) in artifacts {
         let put = async {
             let file = tokio::fs::File::open(archive).await;

@@ -55,9 +55,16 @@ pub(super) async fn login(home: &Home, args: &LoginArgs) -> Result<Exit, UserErr
         Asked::Answer(kept) => kept,
         Asked::Refused => return Ok(Exit::Interrupted),
     };
+    let client = Client::new(ClientOptions {
+        base: probe.base,
+        credential: credentials::credential_of(kept.clone()),
+        ..options
+    })
+    .map_err(|error| said(&error))?;
     let org = args.org.clone().or_else(|| server.org.clone());
+    let is_asked = ask::is_somebody_there() && !args.token_stdin;
     let org = match (&kept, org) {
-        (Kept::Token(_), None) if ask::is_somebody_there() && !args.token_stdin => {
+        (Kept::Token(_), None) if is_asked && client.holder().await.is_none() => {
             match ask::ask("org of the token").await? {
                 Asked::Answer(org) => org,
                 Asked::Refused => return Ok(Exit::Interrupted),
@@ -65,12 +72,6 @@ pub(super) async fn login(home: &Home, args: &LoginArgs) -> Result<Exit, UserErr
         }
         (_, org) => org,
     };
-    let client = Client::new(ClientOptions {
-        base: probe.base,
-        credential: credentials::credential_of(kept.clone()),
-        ..options
-    })
-    .map_err(|error| said(&error))?;
     let me = Me::ask(&client, org.as_deref()).await?;
     let org = org.or_else(|| me.only_org());
     // It may have been renewed while it was tried.
@@ -230,8 +231,10 @@ async fn credential(args: &LoginArgs) -> Result<Asked<Kept>, UserError> {
     };
     let first = first.expose_secret().trim();
     if first.is_empty() {
-        return Err(UserError::new("no credential was given")
-            .hint("the web app makes API tokens: settings of the org, API tokens"));
+        return Err(UserError::new("no credential was given").hint(
+            "the web app makes API tokens: settings of the org, API tokens; for a server of this \
+                 program `monkeyci-tui serve token --role run` does, where it runs",
+        ));
     }
     if first.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err(UserError::new(

@@ -5,7 +5,7 @@
 //! prints it, `desk.rs` carries out what the app asks for, `serve.rs` is the server and `operator.rs` what it says,
 //! `list.rs` and `history.rs` have the commands over recorded builds, `storage.rs` opens where artifacts are kept,
 //! `servers.rs` knows which MonkeyCI server is meant,
-//! `on_server.rs` has the commands over its builds, `error.rs` decides exit statuses.
+//! `on_server.rs` has the commands over its builds, `server_logs.rs` their logs, `error.rs` decides exit statuses.
 
 /// Says something on stderr. One that has gone away (a closed window) hears nothing, which is
 /// no reason to panic as `eprintln!` does.
@@ -50,11 +50,13 @@ mod results;
 mod screen;
 mod screenshots;
 mod serve;
+mod server_logs;
 mod servers;
 mod shell_desk;
 mod storage;
 mod surroundings;
 mod suspects;
+mod tail;
 mod target;
 mod trigger;
 mod upstream;
@@ -67,7 +69,7 @@ use std::time::Duration;
 
 use crate::api_client::WatchSource;
 use crate::app::playback::Replay;
-use crate::cli::{Args, AttachArgs, Command, Output, ReplayArgs, clean};
+use crate::cli::{Args, AttachArgs, Command, LogsArgs, Output, ReplayArgs, ShowArgs, clean};
 use crate::domain::Sid;
 use crate::executors::scratch_name;
 use crate::ports::{BlobKey, Clock, SystemClock};
@@ -112,7 +114,6 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 run: args.run,
                 attended: true,
                 source: "cli",
-                artifacts: Vec::new(),
                 remarks: Vec::new(),
                 ordered: None,
                 rerun: None,
@@ -152,7 +153,6 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                     run: demo.run.clone(),
                     attended,
                     source: "cli",
-                    artifacts: Vec::new(),
                     remarks: Vec::new(),
                     ordered: None,
                     rerun: None,
@@ -181,16 +181,15 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
             if on_server::is_remote(&show.build, show.server.as_deref()) {
                 return wait(async move { on_server::show(&home, &show).await });
             }
-            let home = recovered(home);
-            let is_here = history::find(&home, &show.build).is_ok();
-            if !is_here && on_server::may_be_remote(&home, &show.build) {
-                return wait(async move { on_server::show(&home, &show).await });
-            }
-            history::show(&home, &show)
+            self::show_one(recovered(home), show)
         }
         Some(Command::Logs(logs)) => {
-            let home = recovered(home()?);
-            wait(async move { history::logs(&home, &logs).await })
+            let home = home()?;
+            if on_server::is_remote(&logs.build, logs.server.as_deref()) {
+                return wait(async move { server_logs::print(&home, &logs, &logs.build).await });
+            }
+            let home = recovered(home);
+            wait(async move { self::logs(&home, &logs).await })
         }
         Some(Command::Export(export)) => {
             let home = recovered(home()?);
@@ -256,6 +255,51 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
         Some(Command::ScriptHost) => Ok(script_host()),
         Some(Command::LaunchClojure(args)) => Ok(host::launch(args)),
         Some(Command::Screenshots { from, dir }) => screenshots::draw(&from, &dir),
+    }
+}
+
+/// `show` of a build that is here; else, or where it is here only in part, of one on a server.
+fn show_one(home: Home, show: ShowArgs) -> Result<Exit, UserError> {
+    let found = history::find(&home, &show.build);
+    let left = match &found {
+        Err(_) if on_server::may_be_remote(&home, &show.build) => {
+            return wait(async move { on_server::show(&home, &show).await });
+        }
+        // The journal is only here.
+        Ok((sid, folder)) if !show.json => remote::is_left(&home, sid, folder).then_some(sid),
+        _ => None,
+    };
+    if let Some(sid) = left {
+        let asked = ShowArgs {
+            build: sid.to_string(),
+            ..show.clone()
+        };
+        let of_server = home.clone();
+        match wait(async move { on_server::show(&of_server, &asked).await }) {
+            Err(error) => complain!("monkeyci-tui: {error}"),
+            shown => return shown,
+        }
+    }
+    history::show(&home, &show)
+}
+
+/// `logs` of a build that is here; else, or where it is here only in part, of one on a server.
+async fn logs(home: &Home, args: &LogsArgs) -> Result<Exit, UserError> {
+    match history::find(home, &args.build) {
+        Err(_) if on_server::may_be_remote(home, &args.build) => {
+            server_logs::print(home, args, &args.build).await
+        }
+        Ok((sid, folder)) if remote::is_left(home, &sid, &folder) => {
+            match server_logs::print(home, args, &sid.to_string()).await {
+                Err(error) => {
+                    complain!("monkeyci-tui: {error}");
+                    complain!("monkeyci-tui: these are as far as the build was watched here");
+                    history::logs(home, args).await
+                }
+                printed => printed,
+            }
+        }
+        _ => history::logs(home, args).await,
     }
 }
 

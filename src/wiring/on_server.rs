@@ -9,7 +9,7 @@ use crate::domain::{BuildStatus, JobId, JobStatus, Millis, Sid, file_name};
 use crate::edn::{Map, Value};
 use crate::ports::{Clock, SystemClock};
 use crate::remote::{BuildInfo, Client, Downloaded};
-use crate::store::{Facts, Filter, Home, words};
+use crate::store::{Facts, Filter, Home, LOCAL_ORG, words};
 use crate::wire;
 
 use super::credentials;
@@ -17,6 +17,7 @@ use super::error::{Exit, UserError};
 use super::history::quiet;
 use super::list;
 use super::servers::{self, Resolved, Servers, said};
+use super::target::Target;
 
 /// Builds of an org among which those are looked for that are asked for, at least.
 const MOST_SEARCHED: usize = 1000;
@@ -27,12 +28,18 @@ pub(super) fn is_remote(typed: &str, server: Option<&str>) -> bool {
 }
 
 /// Whether what was typed may mean a build on a server where none here is: also of an org that is called
-/// as that of this machine, as servers of this program have it.
+/// as that of this machine, as servers of this program have it, and a repo whose build is not named.
 pub(super) fn may_be_remote(home: &Home, typed: &str) -> bool {
     let is_known = || Servers::of(home).is_ok_and(|servers| servers.meant().is_ok());
+    let Ok(target) = Target::parse(typed) else {
+        return false;
+    };
+    let names_server = target.at.is_some();
+    let is_local = target.org.as_deref() == Some(LOCAL_ORG);
+    let has_build = target.build.is_some();
     // A path has slashes too; what is wrong with what it leads to is to be said.
     let is_path = std::path::Path::new(typed).exists();
-    !is_path && Sid::parse(typed).is_ok_and(|sid| sid.org != "local" || is_known())
+    !is_path && target.repo.is_some() && (names_server || (has_build && !is_local) || is_known())
 }
 
 /// A client, and what was typed.
@@ -42,7 +49,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn of(home: &Home, server: Option<&str>, typed: Option<&str>) -> Result<Self, UserError> {
+    pub fn of(home: &Home, server: Option<&str>, typed: Option<&str>) -> Result<Self, UserError> {
         let known = Servers::of(home)?;
         for remark in &known.remarks {
             complain!("monkeyci-tui: {}", clean(remark));
@@ -54,6 +61,27 @@ impl Place {
 
     pub fn with(home: &Home, option: &ServerOption, typed: &str) -> Result<Self, UserError> {
         Self::of(home, option.name.as_deref(), Some(typed))
+    }
+
+    /// The build that was typed: what does something to a build does it to none that was not named.
+    async fn named_build(&self) -> Result<BuildInfo, UserError> {
+        if self.resolved.build.is_some() {
+            return self.build().await;
+        }
+        let (org, repo) = self.resolved.org_and_repo()?;
+        let error = UserError::new(format!("which build of {org}/{repo}? None is named"));
+        let builds = match self.client.builds(org, repo).await {
+            Ok(builds) => builds,
+            Err(error) => return Err(servers::no_repo(&self.client, org, repo, &error).await),
+        };
+        let going = builds.iter().filter(|build| !build.status.is_final());
+        let going: Vec<String> = going
+            .map(|build| format!("{} ({})", build.build_id, build.status))
+            .collect();
+        Err(error.hint(match &going[..] {
+            [] => "none of its builds goes on".to_owned(),
+            going => format!("give ORG/REPO/BUILD; these go on: {}", going.join(", ")),
+        }))
     }
 
     /// The build that was typed, else the newest.
@@ -77,7 +105,7 @@ pub(super) async fn cancel(
     typed: &str,
 ) -> Result<Exit, UserError> {
     let place = Place::of(home, server, Some(typed))?;
-    let build = place.build().await?;
+    let build = place.named_build().await?;
     refuse_if_over(&build, "stop")?;
     let sid = build.sid();
     place
@@ -92,7 +120,7 @@ pub(super) async fn cancel(
 /// `unblock`, of a build on a server.
 pub(super) async fn unblock(home: &Home, args: &UnblockArgs) -> Result<Exit, UserError> {
     let place = Place::of(home, args.server.as_deref(), Some(&args.build))?;
-    let build = place.build().await?;
+    let build = place.named_build().await?;
     // The server takes it for any job, and one that does not wait is harmed by it (§9.4).
     refuse_if_over(&build, "approve")?;
     let sid = build.sid();
@@ -161,7 +189,10 @@ pub(super) async fn list(home: &Home, server: &str, args: &ListArgs) -> Result<E
                 Some((org, repo)) => (org, repo),
                 None => (place.resolved.org()?, repo.as_str()),
             };
-            client.builds(org, repo).await
+            match client.builds(org, repo).await {
+                Ok(builds) => builds,
+                Err(error) => return Err(servers::no_repo(client, org, repo, &error).await),
+            }
         }
         None => {
             // What is filtered out here must not take the place of what is looked for.
@@ -171,12 +202,11 @@ pub(super) async fn list(home: &Home, server: &str, args: &ListArgs) -> Result<E
                 args.limit
             };
             let count = u32::try_from(count).ok();
-            client
-                .recent(place.resolved.org()?, filter.since, count)
-                .await
+            let org = place.resolved.org()?;
+            let recent = client.recent(org, filter.since, count).await;
+            recent.map_err(|error| said(&error))?
         }
     };
-    let builds = builds.map_err(|error| said(&error))?;
     let any = !builds.is_empty();
     let builds = builds.into_iter().filter(|build| is_wanted(build, &filter));
     let builds: Vec<BuildInfo> = builds.take(args.limit).collect();

@@ -11,11 +11,11 @@ use crate::app::HistoryItem;
 use crate::app::trigger::Trigger;
 use crate::domain::Sid;
 use crate::executors::scratch_name;
-use crate::journal::{Journal, JournalError, ends_with_build_end};
+use crate::journal::{Journal, JournalError, ends_with_build_end, is_in_use};
 use crate::ports::SystemClock;
 use crate::remote::follow::{OnServer, Pace, Recorded, RemoteSource};
 use crate::remote::{BuildInfo, Client, Downloaded, Start};
-use crate::store::Home;
+use crate::store::{BuildFolder, Home};
 
 use super::credentials;
 use super::error::UserError;
@@ -114,7 +114,18 @@ impl RemoteSid {
     }
 }
 
-fn unkept(home: &Home, here: &Sid) -> Result<PathBuf, UserError> {
+/// Whether a build on a server was watched here, is watched no more, and not to its end.
+pub(super) fn is_left(home: &Home, here: &Sid, folder: &BuildFolder) -> bool {
+    // What was imported is whatever it is.
+    let is_ours = folder.journal == home.build(here).journal;
+    RemoteSid::of(here).is_some()
+        && is_ours
+        && !ends_with_build_end(&folder.journal)
+        && !is_in_use(&folder.journal)
+}
+
+/// A folder that nobody keeps.
+pub(super) fn unkept(home: &Home, here: &Sid) -> Result<PathBuf, UserError> {
     let name = format!("{}-watched-{}", scratch_name(here), std::process::id());
     let dir = local::scratch(home).join(name);
     crate::store::create_private(&dir).map_err(|error| UserError::of(&error))?;
@@ -231,8 +242,12 @@ impl Connections {
 
     async fn newest(&self, repo: &RemoteRepo) -> Result<Option<RemoteSid>, UserError> {
         let client = self.to(&repo.server).await?;
-        let newest = client.latest(&repo.org, &repo.repo).await;
-        let newest = newest.map_err(|error| UserError::of(&error))?;
+        let newest = match client.latest(&repo.org, &repo.repo).await {
+            Ok(newest) => newest,
+            Err(error) => {
+                return Err(servers::no_repo(&client, &repo.org, &repo.repo, &error).await);
+            }
+        };
         Ok(newest.map(|build| repo.build(&build.build_id)))
     }
 

@@ -23,6 +23,20 @@ use super::error::UserError;
 use super::local::BuildRequest;
 use super::remote::{Connections, RemoteSid};
 
+/// What builds of copies belong to: they are none of the repository, which may be built here, too, and is on
+/// the server by the same name.
+pub(super) const COPY_ORG: &str = "copy";
+
+fn copies(home: &Home) -> PathBuf {
+    home.cache().join("copies")
+}
+
+/// Whether a folder is one that was made for a copy.
+pub(super) fn is_copy(home: &Home, dir: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize();
+    matches!((whole(dir), whole(&copies(home))), (Ok(dir), Ok(copies)) if dir.starts_with(&copies))
+}
+
 /// Fetches what a job of a build on a server needs, into a folder of its own. Returns what a build of it
 /// is started with.
 pub(super) async fn prepare(
@@ -36,10 +50,7 @@ pub(super) async fn prepare(
     let known = client.build(&build.sid).await;
     let known = known.map_err(|error| UserError::of(&error))?;
     let update = job_of(&known, id)?;
-    let folder = home
-        .cache()
-        .join("copies")
-        .join(file_name(&format!("{}/{id}", build.here())));
+    let folder = copies(home).join(file_name(&format!("{}/{id}", build.here())));
     let (tree, artifacts) = (folder.join("tree"), folder.join("artifacts"));
     make_anew(&folder, &[&tree, &artifacts])?;
     let mut request = template.clone();
@@ -55,7 +66,7 @@ pub(super) async fn prepare(
         for wanted in &job.restore_artifacts {
             let to = artifacts.join(file_name(&wanted.id));
             match download(&client, build, &wanted.id, &to).await {
-                Ok(()) => request.artifacts.push((wanted.id.clone(), to)),
+                Ok(()) => request.run.artifacts.push((wanted.id.clone(), to)),
                 Err(why) => request.remarks.push(why),
             }
         }
@@ -208,6 +219,3 @@ fn remove_scripts(dir: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
-
-/// Artifacts that are there before a build begins: id, and its archive.
-pub(super) type Seeds = Vec<(String, PathBuf)>;

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::archive::Limits;
+use crate::archive::{Limits, Temporary};
 use crate::cli::{RoleChoice, RunArgs, ServeArgs, ServeCommand, TokenArgs, clean};
 use crate::domain::{Millis, Sid};
 use crate::ports::{Clock, SystemClock, chain};
@@ -37,18 +37,44 @@ pub(super) fn command(home: Home, args: Box<ServeArgs>) -> Result<Exit, UserErro
     match &args.command {
         None => super::wait(serve(home, args)),
         Some(ServeCommand::Token(token)) => make_token(&home, token),
-        Some(ServeCommand::Webhook { repo }) => {
-            let now = SystemClock.now();
-            let made = server::make_webhook(&folder(&home), repo, now).map_err(UserError::new)?;
-            let (id, secret) = made;
-            let (repo, secret) = (clean(repo), secret.expose_secret());
-            super::pages::print(format!(
-                "webhook of {repo}; at GitHub, with content type application/json:\n\
-                 path    /webhook/github/{id}\n\
-                 secret  {secret}\n"
-            ))
-        }
+        Some(ServeCommand::Webhook { repo }) => make_webhook(&home, repo),
     }
+}
+
+/// Makes a webhook for a repository, by its id, or as `serve --repo` has it.
+fn make_webhook(home: &Home, typed: &str) -> Result<Exit, UserError> {
+    let folder = folder(home);
+    let served = server::served(&folder);
+    let id = if served.iter().any(|id| id == typed) {
+        typed.to_owned()
+    } else if is_url(typed) {
+        by_url(typed)?.id
+    } else if Path::new(typed).is_dir() {
+        by_folder(Path::new(typed))?.0.id
+    } else {
+        let unknown = UserError::new(format!("no server here has served \"{}\"", clean(typed)));
+        return Err(unknown.hint(match &served[..] {
+            [] => {
+                "--repo DIR or --repo URL, as `serve` has it, or start the server first".to_owned()
+            }
+            ids => format!(
+                "served: {}; or --repo DIR, --repo URL as `serve` has it",
+                clean(&ids.join(", "))
+            ),
+        }));
+    };
+    if !served.contains(&id) {
+        complain!("monkeyci-tui: it works once a server serves {}", clean(&id));
+    }
+    let made = server::make_webhook(&folder, &id, SystemClock.now()).map_err(UserError::new)?;
+    let (hook, secret) = made;
+    super::pages::print(format!(
+        "webhook of {}; at GitHub, with content type application/json:\n\
+         path    /webhook/github/{hook}\n\
+         secret  {}\n",
+        clean(&id),
+        secret.expose_secret()
+    ))
 }
 
 /// Where a server keeps its keys, tokens and orders.
@@ -178,6 +204,7 @@ fn check(run: &RunArgs) -> Result<(), UserError> {
         (run.json, "--json"),
         (run.wait_blocked, "--wait-blocked"),
         (!run.jobs.is_empty(), "--job"),
+        (!run.artifacts.is_empty(), "--artifact"),
     ] {
         if given {
             return Err(UserError::new(format!(
@@ -234,9 +261,7 @@ fn places(typed: &[String], fetch: &Arc<dyn Fetch>) -> Result<Vec<(Repo, Place)>
         );
     }
     for name in typed {
-        let is_url = name.contains("://")
-            || (!Path::new(name).exists() && name.contains('@') && name.contains(':'));
-        let (repo, place) = if is_url {
+        let (repo, place) = if is_url(name) {
             (by_url(name)?, Place::Url(name.clone(), Arc::clone(fetch)))
         } else {
             by_folder(Path::new(name))?
@@ -250,6 +275,12 @@ fn places(typed: &[String], fetch: &Arc<dyn Fetch>) -> Result<Vec<(Repo, Place)>
         places.push((repo, place));
     }
     Ok(places)
+}
+
+/// Whether a repository was typed by where it is on another machine.
+fn is_url(typed: &str) -> bool {
+    typed.contains("://")
+        || (!Path::new(typed).exists() && typed.contains('@') && typed.contains(':'))
 }
 
 fn by_url(url: &str) -> Result<Repo, UserError> {
@@ -282,17 +313,6 @@ fn by_folder(dir: &Path) -> Result<(Repo, Place), UserError> {
         main_branch: git.main_branch,
     };
     Ok((repo, Place::Folder(dir)))
-}
-
-/// A folder that goes when nobody needs it any more.
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // What cannot be removed lies in a folder that may be deleted at any time.
-        let _ = crate::archive::remove_tree(&self.0);
-    }
 }
 
 /// Fetches as the user's git would, by way of mirrors in the cache folder.
@@ -445,7 +465,6 @@ fn request(dir: PathBuf, revision: Option<Revision>, run: RunArgs, order: Order)
         // Who watches can approve, over HTTP.
         attended: true,
         source: "api",
-        artifacts: Vec::new(),
         remarks: Vec::new(),
         ordered: Some(Box::new(Ordered {
             sid: order.sid,

@@ -250,10 +250,10 @@ impl Resolved {
         if let Some(BuildName::Id(build)) = &self.build {
             return Ok(Sid::new(org, repo, build));
         }
-        let latest = client
-            .latest(org, repo)
-            .await
-            .map_err(|error| said(&error))?;
+        let latest = match client.latest(org, repo).await {
+            Ok(latest) => latest,
+            Err(error) => return Err(no_repo(client, org, repo, &error).await),
+        };
         match latest {
             Some(build) => Ok(Sid::new(org, repo, build.build_id)),
             None => Err(UserError::new(format!("{org}/{repo} has no builds yet"))
@@ -265,6 +265,36 @@ impl Resolved {
 fn no_org() -> UserError {
     UserError::new("no org is named")
         .hint("give ORG/REPO, or set `org` of the server in config.toml")
+}
+
+/// So many repos are named to who has named none of them.
+const NAMED: usize = 20;
+
+/// What a refusal is to a user who may have named a repo that is not there: then those are named that are.
+pub(super) async fn no_repo(
+    client: &Client,
+    org: &str,
+    repo: &str,
+    error: &RemoteError,
+) -> UserError {
+    if !error.is_not_found() {
+        return said(error);
+    }
+    let Ok(known) = client.org(org).await else {
+        return said(error);
+    };
+    let mut ids: Vec<&str> = known.repos.iter().map(|repo| repo.id.as_str()).collect();
+    if ids.contains(&repo) {
+        return said(error);
+    }
+    let more = ids.len().saturating_sub(NAMED);
+    ids.truncate(NAMED);
+    let unknown = UserError::new(format!("{org} has no repo \"{repo}\" that you may see"));
+    match (&ids[..], more) {
+        ([], _) => unknown.hint(format!("{org} has no repos at all")),
+        (ids, 0) => unknown.hint(format!("its repos: {}", ids.join(", "))),
+        (ids, more) => unknown.hint(format!("its repos: {} and {more} more", ids.join(", "))),
+    }
 }
 
 /// What a server's refusal is to a user.

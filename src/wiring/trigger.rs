@@ -13,7 +13,7 @@ use super::follow;
 use super::history::quiet;
 use super::on_server::{Place, page_of};
 use super::params::FixedParams;
-use super::servers::said;
+use super::servers::{self, said};
 
 /// `trigger`.
 pub(super) async fn trigger(home: &Home, args: &TriggerArgs) -> Result<Exit, UserError> {
@@ -33,8 +33,10 @@ pub(super) async fn trigger(home: &Home, args: &TriggerArgs) -> Result<Exit, Use
             .map(|param| (param.name, param.value))
             .collect(),
     };
-    let build = client.start(org, repo, Start::Trigger(&trigger)).await;
-    begun(&place, &build.map_err(|error| said(&error))?, args.follow).await
+    match client.start(org, repo, Start::Trigger(&trigger)).await {
+        Ok(build) => begun(&place, &build, args.follow).await,
+        Err(error) => Err(servers::no_repo(client, org, repo, &error).await),
+    }
 }
 
 /// `retry`.

@@ -250,7 +250,7 @@ fn a_working_tree_is_built_on_a_server_as_it_is() {
     build(&read, &target).exits(2).complains("does not allow");
     build(&run, "local/nowhere")
         .exits(2)
-        .complains("found nothing");
+        .complains("local has no repo \"nowhere\"");
     let odd = server.client.post(format!(
         "{}/org/local/repo/{}/builds/workspace",
         server.url, server.repo

@@ -9,6 +9,7 @@
 mod access;
 mod attached;
 mod builds;
+mod clients;
 mod commands;
 mod containers;
 #[path = "../shared/counted.rs"]

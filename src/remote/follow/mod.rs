@@ -1,9 +1,10 @@
 //! A build on a server, followed: [`RemoteSource`] is to it what a recording is to one that is over.
 //!
 //! `follower.rs` has the course of it, `numbered.rs` how a server's own journal is taken in (by the rules
-//! of `numbers.rs`, and as `received.rs` says), `logs.rs` the logs, and [`BuildApi`] is all that it wants of
-//! a server.
+//! of `numbers.rs`, and as `received.rs` says), `logs.rs` the logs (`fetched.rs`: of who does not
+//! follow), and [`BuildApi`] is all that it wants of a server.
 
+mod fetched;
 mod follower;
 mod logs;
 mod numbered;
@@ -28,6 +29,7 @@ use crate::ports::Control;
 
 use super::BuildEvent;
 
+pub use fetched::FetchedLogs;
 pub use logs::Interest;
 pub use server::OnServer;
 pub use source::{Recorded, RemoteSource};
