@@ -263,7 +263,7 @@ fn a_copy_of_a_job_is_no_build_of_the_repository_and_runs_again() {
     command.env("MONKEYCI_TUI_EXECUTOR", "host");
     // Wide enough for the command that runs it again.
     let mut screen = Screen::run(command, (400, 30));
-    screen.until("server ci").until("use").keys("gjj");
+    screen.until("server ci").until("use").keys("G");
     screen
         .keys("L")
         .until("local-build-")
