@@ -16,6 +16,7 @@
 
 pub mod action;
 pub mod build_view;
+pub mod comparison;
 pub mod doc;
 pub mod events;
 #[cfg(test)]

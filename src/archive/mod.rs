@@ -5,12 +5,14 @@
 //! ([`ZstdTar`]), refusing hostile archives, and copying and removing trees. Leaves to others what is packed, where
 //! archives are kept, and moving this blocking work off the event loop. Start reading at [`pack`] and [`unpack`].
 
+mod digests;
 mod entries;
 mod pack;
 mod tree;
 mod unpack;
 mod zst;
 
+pub use digests::digests;
 pub use entries::{Content, EntryInfo, Kind, Limits, Links, Refusal, UnpackError, list, read_file};
 pub use pack::{
     Item, PackError, PackSummary, Skipped, Source, Unreadable, pack, pack_digested, pack_items,

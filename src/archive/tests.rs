@@ -673,3 +673,42 @@ fn a_tar_of_zstd_has_what_was_put_in_and_nothing_of_where_it_came_from() {
     let short = tar.add("a", 3, &b"ab"[..]).unwrap_err();
     assert_eq!(short.kind(), io::ErrorKind::UnexpectedEof);
 }
+
+#[test]
+fn digests_are_about_what_entries_are() {
+    let told = |archive: Vec<u8>| -> Vec<(PathBuf, String)> {
+        let found = digests(&*archive, &Limits::default()).unwrap();
+        found
+            .into_iter()
+            .map(|(info, digest)| (info.path, digest))
+            .collect()
+    };
+    let content = |text: &[u8]| {
+        Hostile::default()
+            .entry("a", EntryType::Regular, "", text)
+            .tgz()
+    };
+    assert_eq!(told(content(b"one")), told(content(b"one")));
+    assert_ne!(told(content(b"one")), told(content(b"two")));
+    assert_ne!(
+        told(Hostile::default().link("a", "b").tgz()),
+        told(Hostile::default().link("a", "c").tgz())
+    );
+    // What means harm has a name and a digest, as all else: nothing is unpacked.
+    assert_eq!(
+        told(Hostile::default().file("../../etc/passwd").tgz()).len(),
+        1
+    );
+    let few = Limits {
+        entries: 1,
+        ..Limits::default()
+    };
+    let two = Hostile::default().file("a").file("b").tgz();
+    assert!(matches!(
+        digests(&*two, &few),
+        Err(UnpackError::Refused {
+            reason: Refusal::TooMany,
+            ..
+        })
+    ));
+}

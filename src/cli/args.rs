@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
+use super::compare::CompareArgs;
 use super::history::ListArgs;
 use super::portable::{ExportArgs, ImportArgs};
 use super::remote::{
@@ -65,6 +66,8 @@ pub enum Command {
     Reindex,
     /// Show one build: its jobs, how they ended, what they left behind.
     Show(ShowArgs),
+    /// Compare two builds: what broke, what differs, line by line if you like (`help compare`).
+    Compare(CompareArgs),
     /// Print the logs of a build.
     Logs(LogsArgs),
     /// Put a build into one file: to be looked at elsewhere, or for other programs.

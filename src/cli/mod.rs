@@ -7,6 +7,7 @@
 
 mod args;
 mod clean;
+mod compare;
 mod document;
 mod history;
 mod junit;
@@ -22,6 +23,7 @@ pub use args::{
     ShowArgs,
 };
 pub use clean::{clean, clean_lines};
+pub use compare::CompareArgs;
 pub use document::document;
 pub use history::ListArgs;
 pub use junit::write_junit;

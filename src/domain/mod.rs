@@ -10,6 +10,7 @@
 //! (who waits for whom).
 
 mod build;
+pub mod compare;
 mod event;
 mod fold;
 mod graph;

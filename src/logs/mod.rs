@@ -8,7 +8,8 @@
 //! `ab`, then `err` writes `E\n`, then `out` writes `c\n`, there are two lines, `abc` and `E`.
 //!
 //! The module also turns the bytes of a line into what a terminal would show ([`ansi`]), searches
-//! ([`search`]) and finds errors ([`errors`]) and what looks like a secret ([`suspects`]). It leaves masking to those who write (bytes are masked
+//! ([`search`]), finds errors ([`errors`]), what looks like a secret ([`suspects`]) and what differs between two logs
+//! ([`likeness`]). It leaves masking to those who write (bytes are masked
 //! before they come here), drawing to the panes, and waiting for growth to its callers: nothing here
 //! is asynchronous, and nothing knows what a build is.
 //!
@@ -19,6 +20,7 @@ mod aside;
 pub mod errors;
 pub mod format;
 mod index;
+pub mod likeness;
 mod reader;
 mod scan;
 pub mod search;

@@ -16,6 +16,7 @@ mod drafts;
 mod filter;
 mod find;
 mod folders;
+mod green;
 mod history;
 mod index;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use drafts::{Draft, remove_stale_drafts};
 pub use filter::{Facts, Filter, Wanted, words};
 pub use find::{BuildSpec, FindError};
 pub use folders::{BuildFolder, FolderError, Home, LOCAL_ORG, RuntimeFolder, create_private};
+pub use green::Green;
 pub use history::{History, HistoryItem, Listing};
 pub use index::{IndexError, Progress};
 pub use past::RecordedPast;

@@ -21,6 +21,7 @@ mod again;
 mod artifacts;
 mod ask;
 mod beside;
+mod compare;
 mod credentials;
 mod demo;
 mod desk;
@@ -182,6 +183,10 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 return wait(async move { on_server::show(&home, &show).await });
             }
             self::show_one(recovered(home), show)
+        }
+        Some(Command::Compare(compare)) => {
+            let home = recovered(home()?);
+            wait(async move { compare::command(&home, &compare, look).await })
         }
         Some(Command::Logs(logs)) => {
             let home = home()?;

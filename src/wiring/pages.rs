@@ -14,6 +14,7 @@ const PAGES: &[(&str, &str)] = &[
         "architecture",
         include_str!("../../assets/docs/architecture.md"),
     ),
+    ("compare", include_str!("../../assets/docs/compare.md")),
     (
         "containers",
         include_str!("../../assets/docs/containers.md"),

@@ -43,8 +43,17 @@ async fn opened(
     Ok((ResultHead::read(&line), reader))
 }
 
-/// The lines of a value, for people: without secrets.
-pub(super) async fn read(blobs: &dyn BlobStore, key: &BlobKey) -> Result<Vec<DocLine>, String> {
+/// A value as it is shown: its first bytes, without secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) media_type: String,
+    pub(super) bytes: Vec<u8>,
+    /// How many bytes it has.
+    pub(super) size: u64,
+}
+
+/// Reads the first bytes of a value, and counts the rest.
+pub(super) async fn shown(blobs: &dyn BlobStore, key: &BlobKey) -> Result<Shown, String> {
     let (head, mut reader) = open(blobs, key).await?;
     let mut bytes = Vec::new();
     (&mut reader)
@@ -57,13 +66,24 @@ pub(super) async fn read(blobs: &dyn BlobStore, key: &BlobKey) -> Result<Vec<Doc
         .await
         .map_err(|error| error.to_string())?;
     let size = bytes.len() as u64 + rest;
-    let lines = move || {
+    let mask = move || {
         // A word of another length does not make it a longer or a shorter one.
         let shown = head.masked(&bytes);
-        let size = (size - bytes.len() as u64) + shown.len() as u64;
-        results::lines(&head.media_type, &shown, size)
+        Shown {
+            size: (size - bytes.len() as u64) + shown.len() as u64,
+            media_type: head.media_type,
+            bytes: shown,
+        }
     };
-    tokio::task::spawn_blocking(lines)
+    tokio::task::spawn_blocking(mask)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// The lines of a value, for people: without secrets.
+pub(super) async fn read(blobs: &dyn BlobStore, key: &BlobKey) -> Result<Vec<DocLine>, String> {
+    let shown = shown(blobs, key).await?;
+    tokio::task::spawn_blocking(move || results::lines(&shown.media_type, &shown.bytes, shown.size))
         .await
         .map_err(|error| error.to_string())
 }

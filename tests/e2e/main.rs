@@ -11,6 +11,7 @@ mod attached;
 mod builds;
 mod clients;
 mod commands;
+mod compare;
 mod containers;
 #[path = "../shared/counted.rs"]
 mod counted;
