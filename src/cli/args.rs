@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 use super::compare::CompareArgs;
-use super::history::ListArgs;
+use super::history::{GcArgs, ListArgs, PinArgs, UnpinArgs};
 use super::portable::{ExportArgs, ImportArgs};
 use super::remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, TriggerArgs, UnblockArgs,
@@ -62,6 +62,12 @@ pub enum Command {
     Replay(ReplayArgs),
     /// List the builds that are kept here, or those of a server.
     List(ListArgs),
+    /// Keep a build, whatever else is removed.
+    Pin(PinArgs),
+    /// Let a build go when others like it go.
+    Unpin(UnpinArgs),
+    /// Remove builds that are kept here, with their logs and artifacts (`help history`).
+    Gc(GcArgs),
     /// Make the index of the builds that are kept here anew (`help history`).
     Reindex,
     /// Show one build: its jobs, how they ended, what they left behind.

@@ -25,7 +25,7 @@ pub use args::{
 pub use clean::{clean, clean_lines};
 pub use compare::CompareArgs;
 pub use document::document;
-pub use history::ListArgs;
+pub use history::{GcArgs, ListArgs, PinArgs, UnpinArgs};
 pub use junit::write_junit;
 pub use moment::Moment;
 pub use portable::{ExportArgs, ExportFormat, ImportArgs};

@@ -6,6 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::config::parse_age;
 use crate::domain::Millis;
 
 /// A moment as typed; what it is depends on when and where it is asked.
@@ -73,23 +74,6 @@ fn in_zone(time: DateTime, zone: &TimeZone) -> Millis {
     }
 }
 
-/// `90s`, `20m`, `2h`, `3d`, `2w`.
-pub(super) fn parse_age(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a time as 90s, 20m, 2h, 3d or 2w".to_owned();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let unit = match &text[digits.len()..] {
-        "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3600,
-        "d" => 24 * 3600,
-        "w" => 7 * 24 * 3600,
-        _ => return Err(wrong()),
-    };
-    let seconds = number.checked_mul(unit).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +112,7 @@ mod tests {
         for text in [
             "",
             "soon",
-            "2 h",
+            "2 hours ago",
             "-3d",
             "2026-13-01",
             "99999999999999999999h",

@@ -1,5 +1,5 @@
-//! `config.toml`: what a user has chosen, for all projects: where artifacts and caches are kept, and
-//! the servers that are known (`servers.rs`).
+//! `config.toml`: what a user has chosen, for all projects: where artifacts and caches are kept, the
+//! servers that are known (`servers.rs`), and how long builds are kept (`retention.rs`).
 //!
 //! ```toml
 //! [storage]
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::retention::{self, Retention};
 use super::servers::{self, Server};
 
 /// The file's name in the config folder.
@@ -56,6 +57,8 @@ pub struct UserConfig {
     pub storage: Storage,
     /// The servers that are known, by name.
     pub servers: Vec<Server>,
+    /// What is kept of recorded builds.
+    pub retention: Retention,
 }
 
 /// `[storage]`, checked.
@@ -93,6 +96,8 @@ struct File {
     storage: Typed,
     #[serde(default)]
     servers: BTreeMap<String, servers::Typed>,
+    #[serde(default)]
+    retention: retention::Typed,
     #[serde(flatten)]
     rest: toml::Table,
 }
@@ -159,13 +164,21 @@ pub fn parse_user(
         .map_err(|(key, why)| format!("{name}: storage.{key} {why}"))?;
     let servers = servers::check(file.servers, config_dir)
         .map_err(|(key, why)| format!("{name}: {key} {why}"))?;
+    let retention = (file.retention)
+        .check()
+        .map_err(|(key, why)| format!("{name}: {key} {why}"))?;
     let unknown: Vec<&str> = file.rest.keys().map(String::as_str).collect();
     let mut remarks = Vec::new();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
         remarks.push(format!("{name} has keys that mean nothing here: {unknown}"));
     }
-    Ok((UserConfig { storage, servers }, remarks))
+    let config = UserConfig {
+        storage,
+        servers,
+        retention,
+    };
+    Ok((config, remarks))
 }
 
 /// Says it before anything else is said of such a key: its line may be quoted there.

@@ -19,6 +19,7 @@ mod job;
 mod pull;
 mod rerun;
 mod resources;
+pub mod retention;
 mod snapshots;
 mod status;
 mod test_results;

@@ -226,6 +226,23 @@ pub fn is_in_use(path: &Path) -> bool {
     })
 }
 
+/// A journal that nobody else appends to, until this is dropped.
+#[derive(Debug)]
+pub struct Claim(File);
+
+/// Keeps everybody else from appending to a journal. The error says whether somebody does.
+pub fn claim(path: &Path) -> Result<Claim, JournalError> {
+    let file = read::open(path, OpenOptions::new().read(true))?;
+    lock(&file, path)?;
+    Ok(Claim(file))
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        unlock(&self.0);
+    }
+}
+
 /// Closing the file is not enough: a child that was started a moment ago shares it, and the
 /// lock, until it runs its own program.
 fn unlock(file: &File) {

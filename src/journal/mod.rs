@@ -29,7 +29,7 @@ pub(crate) mod tests;
 
 pub use cursor::Cursor;
 pub use error::JournalError;
-pub use file::is_in_use;
+pub use file::{Claim, claim, is_in_use};
 pub use handle::Journal;
 pub use read::{
     JournalLine, Recovery, UNREADABLE, VERSION, ends_with_build_end, never_began, peek, read_lines,

@@ -15,7 +15,9 @@ use crate::domain::{BuildStatus, Millis, Sid, file_name};
 use crate::journal::{self, JournalError};
 
 use super::filter::Filter;
-use super::index::{Folding, IndexError, Place, Problems, Progress, Rows, Scope, Too, is_detail};
+use super::index::{
+    Folding, IndexError, Place, Problems, Progress, Rows, Scope, Stocked, Too, is_detail,
+};
 use super::{BuildFolder, Home, pins};
 
 /// The recorded builds of this user, or of one repository.
@@ -112,7 +114,7 @@ impl History {
 
     /// Leaves out what was imported.
     #[must_use]
-    pub(super) fn of_this_machine(mut self) -> Self {
+    pub fn of_this_machine(mut self) -> Self {
         self.too.imported = false;
         self
     }
@@ -179,9 +181,26 @@ impl History {
     /// Takes note of a build that has begun or ended, so that the next list need not. Blocks; what
     /// goes wrong is made good for by that list.
     pub fn note(home: &Home, sid: &Sid) {
+        Self::note_folder(home, sid, &home.build(sid));
+    }
+
+    /// As [`Self::note`], of a build that may have been imported.
+    pub fn note_folder(home: &Home, sid: &Sid, folder: &BuildFolder) {
         let history = Self::new(home).of_repo(&sid.org, &sid.repo);
         // As said.
-        let _ = history.ask(|index, _| index.read_again(sid));
+        let _ = history.ask(|index, _| index.read_again(folder));
+    }
+
+    /// All builds, newest first, with what they take up and why they may have to stay.
+    pub fn stock(&self) -> Result<Vec<Stocked>, IndexError> {
+        let stock = self.ask(|index, _| index.stock(&self.scope, self.too.imported))?;
+        Ok(stock.unwrap_or_default())
+    }
+
+    /// The caches that builds of this machine have told of: org, repository, id.
+    pub fn caches(&self) -> Result<Vec<(String, String, String)>, IndexError> {
+        let caches = self.ask(|index, _| index.caches())?;
+        Ok(caches.unwrap_or_default())
     }
 
     /// Makes the index anew from the folders, and says how many builds are in it. The old one is

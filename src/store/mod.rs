@@ -6,6 +6,7 @@
 //!   means; from an index of them, which is only a cache of what the folders say.
 //! - [`RecordedPast`]: the builds before one.
 //! - [`Packing`], [`import`]: recordings in one file, written and taken in.
+//! - [`remove`]: forgets a build; [`pin`] keeps one.
 //! - [`recover_interrupted`]: puts right what a killed program has left behind.
 //!
 //! What a journal looks like inside is the business of `journal`, of a log that of `logs`.
@@ -25,6 +26,7 @@ mod past;
 mod pins;
 mod portable;
 mod recover;
+mod remove;
 #[cfg(test)]
 mod tests;
 
@@ -35,10 +37,12 @@ pub use find::{BuildSpec, FindError};
 pub use folders::{BuildFolder, FolderError, Home, LOCAL_ORG, RuntimeFolder, create_private};
 pub use green::Green;
 pub use history::{History, HistoryItem, Listing};
-pub use index::{IndexError, Progress};
+pub use index::{IndexError, Progress, Stocked, size_of};
 pub use past::RecordedPast;
+pub use pins::{pin, pinned, unpin};
 pub use portable::{
     ENDING, Fault, FileEntry, Imported, Manifest, Origin, Outcome, Packing, PortableError, Quota,
     import, is_exported, spool_folder,
 };
 pub use recover::{Interrupted, Sweep, recover_interrupted};
+pub use remove::{RemoveError, remove};

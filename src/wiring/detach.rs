@@ -105,6 +105,7 @@ pub(super) async fn run(home: Home, request: BuildRequest) -> Result<Exit, UserE
     stopper.abort();
     // What is left after that, too, is for the next start.
     let _ = tokio::time::timeout(super::LEFTOVERS, leftovers).await;
+    let _ = tokio::time::timeout(super::LEFTOVERS, running.tidied).await;
     Ok(exit)
 }
 

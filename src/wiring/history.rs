@@ -68,6 +68,10 @@ fn write_build(out: &mut impl Write, build: &Build, folder: &BuildFolder) -> io:
             clean(commit.get(..10).unwrap_or(commit))
         )?;
     }
+    if let Some(why) = crate::store::pinned(folder) {
+        let colon = if why.is_empty() { "" } else { ": " };
+        writeln!(out, "  pinned{colon}{}", clean(&why))?;
+    }
     if let Some(elapsed) = build.elapsed(now) {
         writeln!(out, "  took {}", spell_duration(elapsed))?;
     }

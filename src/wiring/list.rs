@@ -108,6 +108,7 @@ fn json_line(item: &HistoryItem) -> String {
         "failed": item.jobs_failed,
         "message": item.message,
         "imported": item.imported,
+        "pinned": item.pinned,
     })
     .to_string()
 }
@@ -126,12 +127,13 @@ fn line(item: &HistoryItem, now: Millis) -> String {
         None => ("", String::new()),
     };
     clean(&format!(
-        "{:<30} {:<12} {began:>12} {took:>10}  {}{}{}{seen}",
+        "{:<30} {:<12} {began:>12} {took:>10}  {}{}{}{}{seen}",
         item.sid.build,
         format!("{}{doubt}", item.status),
         repo_shown(&item.sid),
         branch.unwrap_or_default(),
         if item.imported { " · imported" } else { "" },
+        if item.pinned { " · pinned" } else { "" },
     ))
 }
 

@@ -29,6 +29,7 @@ use crate::vcs::{self, FolderCheckout, Revision};
 use super::again;
 use super::error::UserError;
 use super::executor::{self, Choice};
+use super::gc;
 use super::host::{self, HostOrders, Prepared};
 use super::params::{FixedParams, Layered};
 use super::reproduce::{self, COPY_ORG};
@@ -158,6 +159,8 @@ pub(super) struct RunningBuild {
     pub(super) handle: EngineHandle,
     pub(super) folder: BuildFolder,
     pub(super) summary: JoinHandle<BuildSummary>,
+    /// Removes older builds once this one has ended, where that is configured.
+    pub(super) tidied: JoinHandle<()>,
 }
 
 /// Starts a build. An error means that there is no build at all; whatever can go wrong
@@ -486,6 +489,14 @@ async fn set_up(
     }
     // Nobody waits for it.
     drop(note(home, &sid));
+    let (ended, has_ended) = tokio::sync::oneshot::channel();
+    let (of_home, of_sid) = (home.clone(), sid.clone());
+    let tidied = tokio::spawn(async move {
+        // Not after a build whose engine has failed.
+        if has_ended.await.is_ok() {
+            gc::after_build(&of_home, &of_sid).await;
+        }
+    });
     let home = home.clone();
     let summary = tokio::spawn(async move {
         // Keeps the checkout's temporary worktree until nothing works in it any more.
@@ -501,12 +512,15 @@ async fn set_up(
         let _ = runtime.remove();
         // Likewise of what is late.
         let _ = tokio::time::timeout(NOTING, noted).await;
+        // Nobody may wait for it.
+        let _ = ended.send(());
         summary
     });
     Ok(RunningBuild {
         handle,
         folder,
         summary,
+        tidied,
     })
 }
 

@@ -3,7 +3,7 @@
 //!
 //! [`run`] is the program. `local.rs` starts a build, `host.rs` its script's host, `screen.rs` shows it, `report.rs`
 //! prints it, `desk.rs` carries out what the app asks for, `serve.rs` is the server and `operator.rs` what it says,
-//! `list.rs` and `history.rs` have the commands over recorded builds, `storage.rs` opens where artifacts are kept,
+//! `list.rs`, `history.rs` and `gc.rs` have the commands over recorded builds, `storage.rs` opens where artifacts are kept,
 //! `servers.rs` knows which MonkeyCI server is meant,
 //! `on_server.rs` has the commands over its builds, `server_logs.rs` their logs, `error.rs` decides exit statuses.
 
@@ -31,6 +31,7 @@ mod error;
 mod executor;
 mod export;
 mod follow;
+mod gc;
 mod history;
 mod host;
 mod import;
@@ -175,6 +176,12 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
                 Some(server) => wait(async move { on_server::list(&home, &server, &list).await }),
                 None => list::list(&recovered(home), &list),
             }
+        }
+        Some(Command::Pin(pin)) => gc::pin(&recovered(home()?), &pin),
+        Some(Command::Unpin(unpin)) => gc::unpin(&recovered(home()?), &unpin),
+        Some(Command::Gc(gc)) => {
+            let home = recovered(home()?);
+            wait(async move { gc::gc(&home, &gc).await })
         }
         Some(Command::Reindex) => list::reindex(&home()?),
         Some(Command::Show(show)) => {
@@ -484,7 +491,12 @@ where
 fn put_right(home: &Home) -> Sweep {
     crate::process::kill_abandoned();
     let swept = recover_interrupted(home, SystemClock.now());
-    for dir in [home.blobs(), home.imported(), home.recordings()] {
+    for dir in [
+        home.blobs(),
+        home.builds(),
+        home.imported(),
+        home.recordings(),
+    ] {
         remove_stale_drafts(&dir);
     }
     let scratch = local::scratch(home);

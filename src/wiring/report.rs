@@ -41,6 +41,8 @@ pub(super) async fn run(running: RunningBuild, printing: Printing) -> Result<Exi
         .await
         .map_err(|error| UserError::new(format!("the engine failed: {error}")))?;
     stopper.abort();
+    // What is not removed by then is removed after another build.
+    let _ = tokio::time::timeout(super::LEFTOVERS, running.tidied).await;
     if printing.json
         && let Some(message) = &summary.message
     {

@@ -32,6 +32,7 @@ mod remote_tls;
 mod remote_tty;
 mod replay;
 mod rerun;
+mod retention;
 mod screen;
 mod scripts;
 mod serve;

@@ -45,13 +45,14 @@ mod read;
 mod rows;
 mod scan;
 mod schema;
+mod stock;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::domain::{Sid, file_name};
+use crate::domain::Sid;
 use crate::journal::JournalError;
 
 use super::filter::Filter;
@@ -62,8 +63,10 @@ use read::{Found, JournalState};
 
 pub use error::IndexError;
 pub(super) use query::Condition;
+pub use read::size_of;
 pub(super) use rows::{Folding, Rows, is_detail};
 pub(super) use scan::{Scope, Trees, subfolders};
+pub use stock::Stocked;
 
 /// So many builds are written at once: others get their turn in between.
 const BATCH: usize = 256;
@@ -202,13 +205,16 @@ impl Index<'_> {
     }
 
     /// Reads a build again, settled or not.
-    pub(super) fn read_again(&mut self, sid: &Sid) -> Result<(), IndexError> {
+    pub(super) fn read_again(&mut self, folder: &BuildFolder) -> Result<(), IndexError> {
         let Place { files, trees } = self.place;
+        let Some((imported, [org, repo, name])) = trees.place_of(&folder.dir) else {
+            return Ok(());
+        };
         let db = &mut self.opened.db;
         let entry = db.query_row(
             "SELECT e.id FROM entries e JOIN repos r ON r.id = e.repo
-             WHERE NOT r.imported AND r.org = ?1 AND r.repo = ?2 AND e.name = ?3",
-            [&sid.org, &sid.repo, &sid.build].map(|part| file_name(part).into_bytes()),
+             WHERE r.imported = ?1 AND r.org = ?2 AND r.repo = ?3 AND e.name = ?4",
+            params![imported, org, repo, name],
             |row| row.get(0),
         );
         entry

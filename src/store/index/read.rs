@@ -100,7 +100,7 @@ pub(super) fn read(folder: &BuildFolder) -> Found {
 }
 
 /// The bytes of the files in a folder and in those in it, as far as they can be seen.
-pub(in crate::store) fn size_of(dir: &Path) -> u64 {
+pub fn size_of(dir: &Path) -> u64 {
     let mut bytes = 0;
     let mut folders = vec![dir.to_owned()];
     while let Some(dir) = folders.pop() {

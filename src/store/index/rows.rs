@@ -79,6 +79,8 @@ pub(in crate::store) struct JobRow {
     pub start: Option<Millis>,
     pub end: Option<Millis>,
     pub attempts: u32,
+    /// The build that it was taken over from, if it did not run.
+    pub reused: Option<String>,
     pub exit: Option<i64>,
     /// The most memory that was seen, in bytes; 0 where nobody counts.
     pub memory_peak: u64,
@@ -109,6 +111,10 @@ impl Folding {
         self.begins(Some(name));
         match &event.kind {
             EventKind::BuildEnd { .. } => self.has_end = true,
+            EventKind::Tui(TuiEvent::Anew) => {
+                self.has_end = false;
+                self.heard = event.time;
+            }
             EventKind::Tui(TuiEvent::Remote { server }) => self.server = Some(server.clone()),
             _ => {}
         }
@@ -216,6 +222,7 @@ impl JobRow {
             start: job.start_time,
             end: job.end_time,
             attempts: job.attempt,
+            reused: job.reused.clone(),
             exit,
             memory_peak: used.memory_peak,
             cpu_ms: used.cpu_ms,

@@ -57,6 +57,15 @@ impl Trees {
         self.own.is_dir() || self.imported.is_dir()
     }
 
+    /// In which tree a recording's folder is, and the names of its folders.
+    pub(super) fn place_of<'a>(&self, dir: &'a Path) -> Option<(bool, [&'a [u8]; 3])> {
+        [false, true].into_iter().find_map(|imported| {
+            let inside = dir.strip_prefix(self.of(imported)).ok()?;
+            let names: Vec<&[u8]> = inside.iter().map(OsStr::as_bytes).collect();
+            Some((imported, names.try_into().ok()?))
+        })
+    }
+
     /// The path of an entry's folder from what the index has of it.
     pub(super) fn path(&self, imported: bool, names: [&[u8]; 3]) -> PathBuf {
         let names = names.map(OsStr::from_bytes);

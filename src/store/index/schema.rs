@@ -11,7 +11,7 @@
 use rusqlite::Connection;
 
 /// Of the tables below. Whoever changes them, or what is put into them, counts it up.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
 /// What marks a file as ours: "MCix".
 pub(super) const APPLICATION: i32 = 0x4d43_6978;
@@ -78,6 +78,7 @@ CREATE TABLE jobs (
     started INTEGER,
     ended INTEGER,
     attempts INTEGER NOT NULL,
+    reused TEXT,                  -- the build that it was taken over from
     exit INTEGER,
     memory_peak INTEGER NOT NULL,
     cpu_ms INTEGER NOT NULL,

@@ -78,10 +78,7 @@ impl Stage {
         if sid.build.ends_with('3') {
             events.retain(|event| event.job_id.is_none());
         } else if journal.is_empty() {
-            let jobs = JOBS.map(Job::new).into();
-            journal
-                .append(at, vec![event(None, EventKind::ScriptStart { jobs })])
-                .unwrap();
+            events.insert(0, jobs_named());
         }
         journal.append(at, events).unwrap();
         self.tick();
@@ -171,6 +168,11 @@ impl Stage {
     }
 }
 
+fn jobs_named() -> Event {
+    let jobs = JOBS.map(Job::new).into();
+    event(None, EventKind::ScriptStart { jobs })
+}
+
 fn event(job: Option<&str>, kind: EventKind) -> Event {
     Event {
         job_id: job.map(JobId::new),
@@ -217,7 +219,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         BuildStatus::Error,
         BuildStatus::Canceled,
     ]);
-    (0..17_u8, job, word, status, end, 0..3_u8).prop_map(|(kind, job, word, status, end, n)| {
+    (0..19_u8, job, word, status, end, 0..3_u8).prop_map(|(kind, job, word, status, end, n)| {
         let size = u64::from(n) * 1000;
         let tests = format!(
             r#"{{:exit {n} :monkey.ci/tests [{{:name "s" :test-cases
@@ -295,7 +297,14 @@ fn any_event() -> impl Strategy<Value = Event> {
                     server: word.to_owned(),
                 }),
             ),
-            _ => event(Some(job), EventKind::Tui(TuiEvent::Attempt { attempt: 2 })),
+            16 => event(Some(job), EventKind::Tui(TuiEvent::Attempt { attempt: 2 })),
+            17 => event(None, EventKind::Tui(TuiEvent::Anew)),
+            _ => event(
+                Some(job),
+                EventKind::Tui(TuiEvent::Reused {
+                    build: word.to_owned(),
+                }),
+            ),
         }
     })
 }
@@ -311,7 +320,13 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let events = prop::collection::vec(any_event(), 1..8);
+    let events = prop::collection::vec(any_event(), 1..8).prop_map(|events| {
+        let named = |event: Event| {
+            let is_anew = event.type_name() == "tui/anew";
+            [Some(event), is_anew.then(jobs_named)]
+        };
+        events.into_iter().flat_map(named).flatten().collect()
+    });
     prop_oneof![
         5 => (0..2_u8, 0..6_u8, events).prop_map(|(r, b, e)| Step::Append(r, b, e)),
         3 => (0..2_u8, 0..6_u8).prop_map(|(r, b)| Step::Close(r, b)),

@@ -154,7 +154,9 @@ impl Kept<'_> {
     fn job(&self, place: i64, job: &JobRow) -> rusqlite::Result<()> {
         let entry = self.entry;
         self.change
-            .prepare_cached("INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?
+            .prepare_cached(
+                "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
             .execute(params![
                 entry,
                 place,
@@ -163,6 +165,7 @@ impl Kept<'_> {
                 job.start,
                 job.end,
                 job.attempts,
+                job.reused,
                 job.exit,
                 job.memory_peak.cast_signed(),
                 job.cpu_ms.cast_signed(),
