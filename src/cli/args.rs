@@ -12,6 +12,7 @@ use super::remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, TriggerArgs, UnblockArgs,
     WhoamiArgs,
 };
+use super::search::SearchArgs;
 use super::serve::ServeArgs;
 
 /// Watch and drive MonkeyCI builds from a terminal.
@@ -76,6 +77,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Print the logs of a build.
     Logs(LogsArgs),
+    /// Look for a text in the logs of all builds that are kept here.
+    Search(SearchArgs),
     /// Put a build into one file: to be looked at elsewhere, or for other programs.
     Export(ExportArgs),
     /// Take in what was exported elsewhere.
@@ -556,7 +559,7 @@ pub struct ShowArgs {
 #[command(group(ArgGroup::new("one").args(["job", "script"])))]
 pub struct LogsArgs {
     /// A build id, a unique prefix of one, `last`, `last-failed`, ORG/REPO/BUILD, or a file; the URL
-    /// of a build or a job in the web app.
+    /// of a build or a job in the web app; a place that `search` has found, BUILD:JOB:LINE.
     #[arg(default_value = "last")]
     pub build: String,
 
@@ -574,6 +577,10 @@ pub struct LogsArgs {
     /// Go on with what a running build still writes.
     #[arg(short, long)]
     pub follow: bool,
+
+    /// Of a place: so many lines before and after it (default: 5).
+    #[arg(short = 'C', long, value_name = "N")]
+    pub context: Option<usize>,
 
     /// The bytes as they are on disk.
     #[arg(long, requires = "one")]

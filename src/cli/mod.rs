@@ -15,6 +15,7 @@ mod moment;
 pub mod plain;
 mod portable;
 mod remote;
+mod search;
 mod serve;
 
 pub use args::{
@@ -33,4 +34,5 @@ pub use remote::{
     ArtifactsArgs, CancelArgs, LoginArgs, LogoutArgs, RetryArgs, ServerOption, StoreChoice,
     TriggerArgs, UnblockArgs, WhoamiArgs,
 };
+pub use search::SearchArgs;
 pub use serve::{RoleChoice, ServeArgs, ServeCommand, TokenArgs};

@@ -187,3 +187,22 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
+
+/// The id that a file name was made of; nothing, where [`file_name`] had to cut it, or for a name that
+/// it does not make.
+pub fn id_of_file_name(name: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' if name.len() == 1 => break,
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                (digit()? * 16 + digit()?) as u8
+            }
+            byte => byte,
+        });
+    }
+    let id = String::from_utf8(bytes).ok()?;
+    (file_name(&id) == name).then_some(id)
+}

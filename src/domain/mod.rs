@@ -32,7 +32,7 @@ pub use build::{
 };
 pub use event::{Access, Event, EventKind, JobUpdate, Src, TuiEvent};
 pub use graph::{GraphFault, JobGraph};
-pub use ids::{JobId, LogId, Millis, Seq, Sid, SidError, file_name, stable_hash};
+pub use ids::{JobId, LogId, Millis, Seq, Sid, SidError, file_name, id_of_file_name, stable_hash};
 pub use job::{BlobRef, Job, JobKind};
 pub use pull::PullProgress;
 pub use rerun::{Again, RerunError, RerunPlan};

@@ -186,6 +186,7 @@ proptest! {
     #[test]
     fn different_ids_have_different_and_safe_file_names(a in "\\PC{0,150}", b in "\\PC{0,150}") {
         let (x, y) = (file_name(&a), file_name(&b));
+        prop_assert_eq!(id_of_file_name(&x), (!x.contains('~')).then(|| a.clone()));
         prop_assert_eq!(a == b, x == y);
         prop_assert!(x.len() <= 100 && !x.is_empty());
         prop_assert!(!x.starts_with('.') && !x.contains('/'));
@@ -366,6 +367,7 @@ fn file_names_never_leave_their_folder() {
         ("🎉", "%F0%9F%8E%89"),
     ] {
         assert_eq!(file_name(id), name);
+        assert_eq!(id_of_file_name(name).as_deref(), Some(id));
     }
 }
 

@@ -9,8 +9,9 @@
 //! expression is looked for in every line by itself; its capitals are those that stand for
 //! themselves, so `\S` is none.
 
+use std::borrow::Cow;
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use memchr::{memchr, memchr_iter, memmem};
 use regex::{Regex, RegexBuilder};
@@ -238,31 +239,44 @@ impl Search {
 
     /// Counts matching lines from a line on.
     pub fn count(&self, reader: &LogReader, from: usize, budget: Budget) -> io::Result<Count> {
-        let mut count = Count {
-            lines: 0,
-            next: None,
-        };
+        let mut lines = 0;
+        let next = self.visit(reader, from, budget, |_, _| {
+            lines += 1;
+            ControlFlow::Continue(())
+        })?;
+        Ok(Count { lines, next })
+    }
+
+    /// Visits the matching lines from a line on, with what is seen of each, for as long as it is
+    /// wanted. Returns where to go on; nothing when there is nothing more to visit.
+    pub fn visit(
+        &self,
+        reader: &LogReader,
+        from: usize,
+        mut budget: Budget,
+        mut visit: impl FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> io::Result<Option<usize>> {
         let mut buffer = Vec::new();
-        let mut budget = budget;
         let mut line = from;
         if self.is_empty() {
-            return Ok(count);
+            return Ok(None);
         }
         while line < reader.line_count() {
             if budget.is_used_up() {
-                count.next = Some(line);
-                break;
+                return Ok(Some(line));
             }
             let block = reader.block_with(line)?;
-            let end = block.lines.end.min(reader.line_count());
-            for line in self.candidates(&block, line..end) {
-                count.lines += usize::from(self.line_matches(reader, &block, line, &mut buffer)?);
+            for line in self.candidates(&block, line..block.lines.end) {
+                let text = line_of(reader, &block, line, &mut buffer)?;
+                if self.is_match(&text) && visit(line, &text).is_break() {
+                    return Ok(None);
+                }
                 budget.take(1, buffer.len());
             }
             budget.take(0, block.raw.len() / 8);
-            line = end;
+            line = block.lines.end;
         }
-        Ok(count)
+        Ok(None)
     }
 
     fn first_of(
@@ -274,7 +288,7 @@ impl Search {
         budget: &mut Budget,
     ) -> io::Result<Outcome> {
         for line in lines {
-            if self.line_matches(reader, block, line, buffer)? {
+            if self.is_match(&line_of(reader, block, line, buffer)?) {
                 return Ok(Outcome::Found(line));
             }
             budget.take(1, buffer.len());
@@ -283,20 +297,6 @@ impl Search {
             }
         }
         Ok(Outcome::Next)
-    }
-
-    fn line_matches(
-        &self,
-        reader: &LogReader,
-        block: &Block,
-        line: usize,
-        buffer: &mut Vec<u8>,
-    ) -> io::Result<bool> {
-        buffer.clear();
-        reader.visit_line(block, line, usize::MAX, |_, bytes| {
-            buffer.extend_from_slice(bytes);
-        })?;
-        Ok(self.is_match(&strip_cow(buffer)))
     }
 
     /// Returns the lines of a block that may match. Where the bytes are what is seen, and each
@@ -312,7 +312,7 @@ impl Search {
         let bytes = &block.raw[(block.starts[first].0 - block.base) as usize..sure_end];
         let (text, mut lines) = strip_lines(bytes);
         self.0.each_line(&text, &mut |line| lines.push(line));
-        if matches!(text, std::borrow::Cow::Owned(_)) {
+        if matches!(text, Cow::Owned(_)) {
             lines.sort_unstable();
         }
         for line in &mut lines {
@@ -449,6 +449,20 @@ fn has_capitals(pattern: &str) -> bool {
         }
     }
     false
+}
+
+/// What is seen of a line.
+fn line_of<'a>(
+    reader: &LogReader,
+    block: &Block,
+    line: usize,
+    buffer: &'a mut Vec<u8>,
+) -> io::Result<Cow<'a, str>> {
+    buffer.clear();
+    reader.visit_line(block, line, usize::MAX, |_, bytes| {
+        buffer.extend_from_slice(bytes);
+    })?;
+    Ok(strip_cow(buffer))
 }
 
 enum Outcome {

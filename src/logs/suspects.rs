@@ -7,12 +7,13 @@
 
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
 
 use super::reader::LogReader;
-use super::search::{Budget, Direction, Search, Step};
+use super::search::{Budget, Search};
 
 /// What a text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,20 +130,22 @@ fn has_value(named: &Regex, text: &str) -> bool {
 
 /// The lines of a log that look like it, at most `most` of them, and whether there may be more.
 pub fn suspects(reader: &LogReader, most: usize) -> io::Result<(Vec<(usize, Suspect)>, bool)> {
-    let any = &SHAPES_READY.any;
     let mut found = Vec::new();
-    let mut line = 0;
-    while let Step::Found(at) = any.find_next(reader, line, Direction::Forward, Budget::ALL)? {
-        let text = super::strip(&reader.read_line(at, usize::MAX)?);
-        if let Some(kind) = suspect(&text) {
-            if found.len() == most {
-                return Ok((found, true));
+    let mut more = false;
+    SHAPES_READY
+        .any
+        .visit(reader, 0, Budget::ALL, |line, text| {
+            let Some(kind) = suspect(text) else {
+                return ControlFlow::Continue(());
+            };
+            more = found.len() == most;
+            if more {
+                return ControlFlow::Break(());
             }
-            found.push((at, kind));
-        }
-        line = at + 1;
-    }
-    Ok((found, false))
+            found.push((line, kind));
+            ControlFlow::Continue(())
+        })?;
+    Ok((found, more))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! - [`RecordedPast`]: the builds before one.
 //! - [`Packing`], [`import`]: recordings in one file, written and taken in.
 //! - [`remove`]: forgets a build; [`pin`] keeps one.
+//! - [`search_logs`]: a text in the logs of many builds.
 //! - [`recover_interrupted`]: puts right what a killed program has left behind.
 //!
 //! What a journal looks like inside is the business of `journal`, of a log that of `logs`.
@@ -27,6 +28,7 @@ mod pins;
 mod portable;
 mod recover;
 mod remove;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -46,3 +48,4 @@ pub use portable::{
 };
 pub use recover::{Interrupted, Sweep, recover_interrupted};
 pub use remove::{RemoveError, remove};
+pub use search::{Found, FoundLine, Query, SearchedLog, search_logs};

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use jiff::tz::TimeZone;
 
 use crate::cli::plain::spell_duration;
-use crate::cli::{ListArgs, clean};
+use crate::cli::{ListArgs, Moment, clean};
 use crate::domain::{JobId, Millis, Sid, file_name};
 use crate::ports::{Clock, SystemClock};
 use crate::store::{Filter, History, HistoryItem, Home, LOCAL_ORG, Wanted, words};
@@ -59,26 +59,49 @@ pub(super) fn list(home: &Home, args: &ListArgs) -> Result<Exit, UserError> {
 
 /// What was asked for, checked.
 pub(super) fn filter(args: &ListArgs, now: Millis) -> Result<Filter, UserError> {
-    let zone = TimeZone::system();
-    let status = args.status.as_deref().map(|name| {
-        Wanted::parse(name).ok_or_else(|| {
-            let known = Wanted::NAMES.join(", ");
-            UserError::new(format!("there is no status \"{name}\""))
-                .hint(format!("there are {known}"))
-        })
-    });
+    let text = args.text.as_deref();
     Ok(Filter {
-        branch: args.branch.clone(),
-        status: status.transpose()?,
-        since: args.since.as_ref().map(|since| since.begin(now, &zone)),
-        until: args.until.as_ref().map(|until| until.end(now, &zone)),
-        job: args.job.as_deref().map(JobId::new),
-        words: args
-            .text
-            .as_deref()
-            .map(|text| words(text).collect())
-            .unwrap_or_default(),
+        words: text.map(|text| words(text).collect()).unwrap_or_default(),
+        ..Asked {
+            branch: args.branch.as_deref(),
+            status: args.status.as_deref(),
+            since: args.since.as_ref(),
+            until: args.until.as_ref(),
+            job: args.job.as_deref(),
+        }
+        .filter(now)?
     })
+}
+
+/// What several commands may ask for, as typed.
+pub(super) struct Asked<'a> {
+    pub(super) branch: Option<&'a str>,
+    pub(super) status: Option<&'a str>,
+    pub(super) since: Option<&'a Moment>,
+    pub(super) until: Option<&'a Moment>,
+    pub(super) job: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// The same, checked.
+    pub(super) fn filter(&self, now: Millis) -> Result<Filter, UserError> {
+        let zone = TimeZone::system();
+        let status = self.status.map(|name| {
+            Wanted::parse(name).ok_or_else(|| {
+                let known = Wanted::NAMES.join(", ");
+                UserError::new(format!("there is no status \"{name}\""))
+                    .hint(format!("there are {known}"))
+            })
+        });
+        Ok(Filter {
+            branch: self.branch.map(str::to_owned),
+            status: status.transpose()?,
+            since: self.since.map(|since| since.begin(now, &zone)),
+            until: self.until.map(|until| until.end(now, &zone)),
+            job: self.job.map(JobId::new),
+            words: Vec::new(),
+        })
+    }
 }
 
 /// Whether there may be builds that are only not asked for.

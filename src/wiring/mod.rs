@@ -44,6 +44,7 @@ mod opener;
 mod operator;
 mod pages;
 mod params;
+mod reference;
 mod remote;
 mod report;
 mod reproduce;
@@ -51,6 +52,7 @@ mod rerun;
 mod results;
 mod screen;
 mod screenshots;
+mod search;
 mod serve;
 mod server_logs;
 mod servers;
@@ -195,12 +197,16 @@ fn dispatch(args: Args) -> Result<Exit, UserError> {
             let home = recovered(home()?);
             wait(async move { compare::command(&home, &compare, look).await })
         }
+        Some(Command::Search(search)) => search::search(&recovered(home()?), &search, look),
         Some(Command::Logs(logs)) => {
             let home = home()?;
             if on_server::is_remote(&logs.build, logs.server.as_deref()) {
                 return wait(async move { server_logs::print(&home, &logs, &logs.build).await });
             }
             let home = recovered(home);
+            if let Some(shown) = reference::logs(&home, &logs) {
+                return shown;
+            }
             wait(async move { self::logs(&home, &logs).await })
         }
         Some(Command::Export(export)) => {

@@ -35,6 +35,7 @@ const PAGES: &[(&str, &str)] = &[
     ("replay", include_str!("../../assets/docs/replay.md")),
     ("rerun", include_str!("../../assets/docs/rerun.md")),
     ("scripts", include_str!("../../assets/docs/scripts.md")),
+    ("search", include_str!("../../assets/docs/search.md")),
     ("security", include_str!("../../assets/docs/security.md")),
     ("serve", include_str!("../../assets/docs/serve.md")),
     ("storage", include_str!("../../assets/docs/storage.md")),

@@ -11,6 +11,7 @@ use crate::logs::{Budget, LogPaths, LogReader, Search};
 use crate::store::BuildFolder;
 
 use super::error::UserError;
+use super::reference;
 
 /// Places that are named.
 const MOST: usize = 20;
@@ -67,10 +68,7 @@ impl Findings {
         self.masked += masked.map_err(failed)?.lines;
         let (found, more) = suspects(&reader, MOST + 1).map_err(failed)?;
         self.more |= more;
-        let job = match log {
-            LogId::Script => "(script)".to_owned(),
-            LogId::Job(id) => id.to_string(),
-        };
+        let job = reference::name_of(log);
         for (line, kind) in found {
             self.add(format!("{build}:{job}:{}", line + 1), kind);
         }

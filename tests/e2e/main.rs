@@ -35,6 +35,7 @@ mod rerun;
 mod retention;
 mod screen;
 mod scripts;
+mod search;
 mod serve;
 mod serve_hostile;
 mod storage;
