@@ -6,6 +6,7 @@ use crate::domain::{
     BlobKind, Build, BuildStatus, Event, EventKind, JobGraph, JobId, LogId, Millis, Sid,
 };
 
+use super::comparison::Compared;
 use super::events::Events;
 use super::log_view::LogView;
 use super::msg::BuildInfo;
@@ -38,6 +39,8 @@ pub struct BuildView {
     pub blob_top: usize,
     /// Where the user is among its results.
     pub results: Results,
+    /// What it was compared with, and where the user is in what differs.
+    pub compared: Option<Compared>,
     /// Its journal, and where the user is in it.
     pub events: Events,
     /// The connection is gone.
@@ -115,6 +118,7 @@ impl BuildView {
             blob: None,
             blob_top: 0,
             results: Results::default(),
+            compared: None,
             events: Events::default(),
             lost: None,
             canceling: false,

@@ -4,6 +4,7 @@ use crate::domain::JobId;
 use crate::domain::compare::{Comparison, Finding, Kind, Part, Side, Told};
 
 use super::doc::{self, DocLine, Role};
+use super::page::Page;
 use super::text;
 
 /// Columns of the word that says how something differs.
@@ -16,6 +17,86 @@ pub struct ComparisonLine {
     pub line: DocLine,
     /// The job, when it is about one.
     pub job: Option<JobId>,
+}
+
+/// A comparison that was asked for, and where the user is in it.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    /// The request that counts.
+    generation: u64,
+    /// What it says; `None` while it is made.
+    pub page: Option<Page>,
+    /// The job of each line.
+    jobs: Vec<Option<JobId>>,
+    cursor: usize,
+}
+
+impl Compared {
+    pub(super) fn new(generation: u64) -> Self {
+        Self {
+            generation,
+            page: None,
+            jobs: Vec::new(),
+            cursor: 0,
+        }
+    }
+
+    /// Takes in what was found; returns whether it was waited for.
+    pub(super) fn take(
+        &mut self,
+        generation: u64,
+        found: &Result<Box<Comparison>, String>,
+    ) -> bool {
+        if generation != self.generation {
+            return false;
+        }
+        let lines = match found {
+            Ok(comparison) => lines(comparison),
+            Err(why) => why
+                .lines()
+                .map(|line| ComparisonLine {
+                    line: words([(Role::Warn, line.to_owned())]),
+                    job: None,
+                })
+                .collect(),
+        };
+        // The first that leads somewhere.
+        let first = lines.iter().position(|line| line.job.is_some());
+        self.cursor = first.unwrap_or_default();
+        (self.page, self.jobs) = {
+            let (lines, jobs) = lines.into_iter().map(|it| (it.line, it.job)).unzip();
+            (Some(Page::new(lines)), jobs)
+        };
+        true
+    }
+
+    /// The job that the selected line is about.
+    pub(super) fn job(&self) -> Option<&JobId> {
+        self.jobs.get(self.cursor)?.as_ref()
+    }
+
+    /// Selects a line so many lines on.
+    pub(super) fn step(&mut self, by: isize) {
+        let last = self.jobs.len().saturating_sub(1);
+        self.cursor = self.cursor.saturating_add_signed(by).min(last);
+    }
+
+    /// Keeps the selected line in sight.
+    pub(super) fn keep(&mut self, columns: usize, height: usize) {
+        let Some(page) = &mut self.page else {
+            return;
+        };
+        page.mark = Some(self.cursor);
+        // What is above the first line that can be selected is always worth a look.
+        page.top = page.top.min(self.cursor);
+        let in_sight = |page: &Page| {
+            let rows = page.rows(columns, height);
+            rows.iter().any(|(number, _)| *number == self.cursor)
+        };
+        while page.top < self.cursor && !in_sight(page) {
+            page.top = (page.top + 1).max(self.cursor.saturating_sub(height));
+        }
+    }
 }
 
 /// All there is to say, the most important first.

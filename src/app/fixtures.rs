@@ -6,9 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::compare::{Comparison, Finding, Kind, Part, Side, Told};
 use crate::domain::{
-    Access, BlobRef, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId, Millis,
-    PullProgress, Resources, Sid, Src, TuiEvent,
+    Access, BlobRef, Build, BuildStatus, Event, EventKind, GitInfo, Job, JobId, JobStatus, LogId,
+    Millis, PullProgress, Resources, Sid, Src, TuiEvent,
 };
 use crate::edn::{Map, Value};
 use crate::logs::{self, NO_COMMAND, Search, Section, Stream};
@@ -309,6 +310,9 @@ impl Stage {
                 let lines = super::results::lines(&media_type, &bytes, size);
                 vec![Msg::ResultRead(*generation, lines)]
             }
+            Effect::Compare(_, None, generation) => {
+                vec![Msg::Compared(*generation, Ok(Box::new(comparison())))]
+            }
             Effect::CopyLog(_, log) => {
                 let lines = self.lines(log).iter();
                 let lines: Vec<String> = lines.map(|line| logs::strip(&line.bytes)).collect();
@@ -361,6 +365,66 @@ impl Stage {
             next,
         }
     }
+}
+
+/// The build that it is compared with.
+pub fn compared_with() -> Sid {
+    Sid::parse("local/calc/local-build-1700000000000").expect("three parts")
+}
+
+/// What differs between the build of the fixtures and one that succeeded.
+pub fn comparison() -> Comparison {
+    let (test, compile) = (JobId::new("unit-tests"), JobId::new("compile"));
+    let side = |sid: Sid, status, commit: &str| Side {
+        name: sid.to_string(),
+        status,
+        created: None,
+        git: GitInfo {
+            commit_id: Some(commit.to_owned()),
+            ..git()
+        },
+    };
+    let new = Finding::new;
+    let text = |text: &str| Some(text.to_owned());
+    let lines = |count| Some(Told::Lines(count));
+    let broke = new(Part::Tests, Kind::Broke, "calc.parser reads_brackets").of_job(&test);
+    let nothing = Build::default();
+    let mut comparison = Comparison::new(&nothing, &nothing);
+    comparison.before = side(compared_with(), BuildStatus::Success, "890d0d6c0ffee");
+    comparison.after = side(sid(), BuildStatus::Error, "1a2b3c4d5e6f7");
+    comparison.same_files = Some(false);
+    comparison.add([
+        new(Part::Outcome, Kind::Broke, "build").from_to(text("success"), text("error")),
+        new(Part::Outcome, Kind::Broke, "job")
+            .of_job(&test)
+            .from_to(text("success"), text("failure"))
+            .noted("exit status 1"),
+        broke
+            .from_to(text("passed"), text("failed"))
+            .noted("expected 7, but was 9"),
+        new(Part::Tests, Kind::Added, "calc.parser reads_signs")
+            .of_job(&test)
+            .from_to(None, text("passed")),
+        new(Part::Logs, Kind::Changed, "$ ./run-tests --all")
+            .of_job(&test)
+            .from_to(lines(2), lines(3)),
+        new(Part::Results, Kind::Changed, "coverage lines")
+            .from_to(text("95.0"), text("93.5"))
+            .noted("-1.5"),
+        new(Part::Artifacts, Kind::Changed, "binary calc")
+            .of_job(&compile)
+            .from_to(Some(Told::Bytes(16_840)), Some(Told::Bytes(17_120))),
+        new(Part::Source, Kind::Changed, "commit")
+            .from_to(text("890d0d6c0ffee"), text("1a2b3c4d5e6f7")),
+        new(Part::Script, Kind::Changed, "image")
+            .of_job(&compile)
+            .from_to(text("gcc:13"), text("gcc:14")),
+        new(Part::Durations, Kind::Slower, "job")
+            .of_job(&compile)
+            .from_to(Some(Told::Millis(4_000)), Some(Told::Millis(6_200)))
+            .noted("+55 %"),
+    ]);
+    comparison
 }
 
 /// The sample build.

@@ -17,6 +17,8 @@
 pub mod action;
 pub mod build_view;
 pub mod comparison;
+#[cfg(test)]
+mod comparison_tests;
 pub mod doc;
 pub mod events;
 #[cfg(test)]

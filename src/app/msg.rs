@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use crate::domain::compare::Comparison;
 use crate::domain::{Again, BlobKind, BuildStatus, JobId, LogId, Millis, Sid};
 use crate::logs::{Section, Stream, StyledLine};
 use crate::ports::{Control, Offers, SourceItem};
@@ -64,6 +65,8 @@ pub enum Msg {
     /// The lines of a result's value, or a sentence why there are none; answers
     /// [`Effect::ReadResult`].
     ResultRead(u64, Vec<DocLine>),
+    /// What differs between two builds, or a sentence why that is not known; answers [`Effect::Compare`].
+    Compared(u64, Result<Box<Comparison>, String>),
     /// The text of a whole log; answers [`Effect::CopyLog`].
     LogText(String),
 
@@ -341,6 +344,9 @@ pub enum Effect {
     SaveLog(Sid, LogId, PathBuf),
     /// Read the value of a named result, for people. Answer: [`Msg::ResultRead`] with the number.
     ReadResult(Sid, String, u64),
+    /// Compare a build with another one, or with the last one before it that succeeded. Answer:
+    /// [`Msg::Compared`] with the number.
+    Compare(Sid, Option<Sid>, u64),
     /// Write a named result to a file, relative to where the program was started. Answer: a notice.
     SaveResult(Sid, String, PathBuf),
     /// Write an artifact or cache to a file, relative to where the program was started: the

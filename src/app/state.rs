@@ -141,6 +141,7 @@ pub enum Tab {
     Results,
     Events,
     Details,
+    Compare,
 }
 
 /// How logs are shown.
@@ -265,6 +266,8 @@ pub enum MainView {
     Events,
     /// One of them.
     Event,
+    /// What differs between the build and another one.
+    Comparison,
     /// Text of our own: about the build or a job, when it is asked for or there is no log.
     Doc,
 }
@@ -362,6 +365,9 @@ impl State {
                 Some(_) => MainView::Event,
                 None => MainView::Events,
             };
+        }
+        if self.tab == Tab::Compare && self.shows_build() && self.view().compared.is_some() {
+            return MainView::Comparison;
         }
         if self.tab == Tab::Details && self.shows_build() {
             return MainView::Doc;
@@ -504,7 +510,7 @@ impl State {
                 MainView::Artifacts => Context::Artifacts,
                 MainView::Results | MainView::Result => Context::Results,
                 MainView::Events | MainView::Event => Context::Events,
-                MainView::Log | MainView::Doc => Context::Log,
+                MainView::Log | MainView::Comparison | MainView::Doc => Context::Log,
             },
         }
     }

@@ -227,6 +227,7 @@ fn matter_now(state: &State) -> Vec<Action> {
                 Action::FullScreen,
             ]),
             MainView::Artifacts => actions.extend([Action::Save, Action::ShowLog]),
+            MainView::Comparison => actions.extend([Action::Enter, Action::Back]),
             MainView::Doc => actions.extend([Action::Back, Action::StartBuild]),
         },
     }

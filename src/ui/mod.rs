@@ -89,6 +89,7 @@ impl Ui {
                 MainView::Result => self.result(state, main, buffer),
                 MainView::Events => self.events(state, main, buffer),
                 MainView::Event => self.event(state, main, buffer),
+                MainView::Comparison => self.comparison(state, main, buffer),
                 MainView::Doc => self.doc(state, main, buffer),
             }
         }

@@ -125,6 +125,22 @@ impl Ui {
         self.value(state, content(area), buffer);
     }
 
+    /// What differs between the build and another one.
+    pub(super) fn comparison(&self, state: &State, area: Rect, buffer: &mut Buffer) {
+        let focused = state.focus == Pane::Main;
+        let left = vec![("compare".to_owned(), self.name_style(focused))];
+        self.title(area, focused, &left, &[], buffer);
+        let rows = content(area);
+        let compared = state.view().compared.as_ref();
+        match compared.and_then(|compared| compared.page.as_ref()) {
+            Some(page) => self.page(state, page, rows, buffer),
+            None => {
+                self.row(buffer, line(rows, 0))
+                    .put("  comparing …", self.styles.dim);
+            }
+        }
+    }
+
     fn value(&self, state: &State, rows: Rect, buffer: &mut Buffer) {
         let value = state.view().results.value.as_ref();
         let Some(page) = value.and_then(|value| value.page.as_ref()) else {

@@ -105,6 +105,21 @@ fn a_job_whose_image_is_on_its_way_says_how_far_it_is() {
 }
 
 #[test]
+fn a_build_is_compared() {
+    for (size, name) in [
+        ((60, 15), "compared_60x15"),
+        ((80, 24), "compared_80x24"),
+        ((120, 40), "compared_120x40"),
+        ((200, 60), "compared_200x60"),
+    ] {
+        let mut stage = fixtures::failed(size);
+        stage.press("=");
+        stage.state.notice = None;
+        insta::assert_snapshot!(name, shown(&stage));
+    }
+}
+
+#[test]
 fn a_moment_of_the_past() {
     let replayed = |size| {
         let mut stage = fixtures::failed(size);

@@ -26,6 +26,7 @@ use crate::store::{BuildFolder, History, Home, Origin as RecordedElsewhere};
 use crate::vcs;
 
 use super::again;
+use super::compare;
 use super::error::UserError;
 use super::local::{self, BuildRequest};
 use super::log_desk::{self, LogTask};
@@ -142,6 +143,7 @@ impl Desk {
                 self.ask_logs(LogTask::Save(log, self.logs_dir(&sid), to));
             }
             Effect::ReadResult(sid, name, generation) => self.read_result(&sid, &name, generation),
+            Effect::Compare(sid, with, generation) => self.compare(sid, with, generation),
             Effect::SaveResult(sid, name, to) => self.save_result(&sid, &name, to),
             Effect::SaveBlob {
                 sid,
@@ -534,6 +536,17 @@ impl Desk {
                 .unwrap_or_else(|why| vec![DocLine::plain(&format!("it cannot be read: {why}"))]);
             // Likewise.
             let _ = to_app.send(Msg::ResultRead(generation, lines));
+        });
+    }
+
+    fn compare(&self, sid: Sid, with: Option<Sid>, generation: u64) {
+        let home = self.home.clone();
+        let to_app = self.to_app.clone();
+        self.runtime.spawn(async move {
+            let found = compare::of_shown(&home, &sid, with.as_ref()).await;
+            let found = found.map(Box::new).map_err(|error| error.to_string());
+            // Likewise.
+            let _ = to_app.send(Msg::Compared(generation, found));
         });
     }
 

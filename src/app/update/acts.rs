@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::app::action::Action;
 use crate::app::build_view::Selected;
+use crate::app::comparison::Compared;
 use crate::app::doc::DocLine;
 use crate::app::layout::Pane;
 use crate::app::msg::{BuildRequest, Effect, Origin, QuitManner};
@@ -58,6 +59,7 @@ pub(super) fn act(state: &mut State, action: Action, effects: &mut Vec<Effect>) 
             state.doc_top = 0;
             show_tab(state, Tab::Details);
         }
+        Action::Compare => compare(state, effects),
         Action::Builds => {
             state.focus = match state.focus {
                 Pane::Builds => Pane::Jobs,
@@ -259,6 +261,26 @@ fn show_tab(state: &mut State, tab: Tab) {
     state.focus = Pane::Main;
 }
 
+/// Compares the build that is shown: among the builds with the selected one, else with the last one before it
+/// that succeeded.
+fn compare(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(sid) = state.shown.clone().filter(|_| state.shows_build()) else {
+        return refuse(
+            state,
+            "no build is shown that could be compared: b lists them",
+        );
+    };
+    let with = match state.focus {
+        Pane::Builds => state.builds_cursor.clone().filter(|with| *with != sid),
+        Pane::Jobs | Pane::Main => None,
+    };
+    state.generation += 1;
+    let generation = state.generation;
+    state.view_mut().compared = Some(Compared::new(generation));
+    effects.push(Effect::Compare(sid, with, generation));
+    show_tab(state, Tab::Compare);
+}
+
 fn enter(state: &mut State, effects: &mut Vec<Effect>) {
     match state.focus {
         Pane::Jobs => state.focus = Pane::Main,
@@ -289,6 +311,19 @@ fn enter(state: &mut State, effects: &mut Vec<Effect>) {
                 // What is read does not go on by itself.
                 view.events.pause(&view.selected, rows);
                 view.events.enter(&view.selected);
+            }
+            MainView::Comparison => {
+                let compared = state.view().compared.as_ref();
+                let job = compared.and_then(Compared::job).cloned();
+                let view = state.view();
+                let is_meant = |row: &usize| match (view.at(*row), &job) {
+                    (Some(Selected::Job(id)), Some(job)) => id == *job,
+                    _ => false,
+                };
+                if let Some(row) = (0..view.rows()).find(is_meant) {
+                    moves::select(state, row);
+                    state.tab = Tab::Log;
+                }
             }
             _ => {}
         },

@@ -90,6 +90,13 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
         Msg::Found(generation, line) => find::found(state, generation, line, &mut effects),
         Msg::Counted(generation, lines, all) => find::counted(state, generation, lines, all),
         Msg::ResultRead(generation, lines) => state.view_mut().results.take(generation, lines),
+        Msg::Compared(generation, found) => {
+            let mut views = state.builds.values_mut();
+            views.any(|view| {
+                let compared = view.compared.as_mut();
+                compared.is_some_and(|compared| compared.take(generation, &found))
+            })
+        }
         Msg::LogText(text) => {
             acts::copy(state, text, &mut effects);
             true
@@ -234,6 +241,7 @@ fn valid(state: &mut State) {
     moves::keep_blob(state);
     moves::keep_event(state);
     moves::keep_result(state);
+    moves::keep_compared(state);
     let geometry = state.geometry();
     let text = state.text_columns();
     let lines = if state.main_view() == super::state::MainView::Doc {

@@ -117,6 +117,11 @@ fn main_vertically(state: &mut State, by: By) {
                 open.page.scroll(rows, columns, geometry.height);
             }
         }
+        MainView::Comparison => {
+            if let Some(compared) = &mut state.view_mut().compared {
+                compared.step(rows);
+            }
+        }
         MainView::Doc => {
             let most = doc_rows(state).saturating_sub(geometry.height);
             state.doc_top = state.doc_top.saturating_add_signed(rows).min(most);
@@ -309,6 +314,14 @@ pub(super) fn keep_result(state: &mut State) {
             }
         }
         _ => {}
+    }
+}
+
+/// Keeps the selected line of a comparison in sight.
+pub(super) fn keep_compared(state: &mut State) {
+    let (columns, height) = (state.text_columns(), state.geometry().height);
+    if let Some(compared) = &mut state.view_mut().compared {
+        compared.keep(columns, height);
     }
 }
 

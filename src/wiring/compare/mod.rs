@@ -59,6 +59,22 @@ pub(super) async fn command(
     })
 }
 
+/// Compares a build with the last one before it that succeeded, or with one that is named.
+pub(super) async fn of_shown(
+    home: &Home,
+    sid: &Sid,
+    with: Option<&Sid>,
+) -> Result<Comparison, UserError> {
+    let after = Recorded::find(home, &sid.to_string())?;
+    let (before, remark) = match with {
+        Some(with) => (Recorded::find(home, &with.to_string())?, None),
+        None => after.green_before(home)?,
+    };
+    let mut comparison = compare(home, before, after, None).await?.comparison;
+    comparison.remarks.splice(0..0, remark);
+    Ok(comparison)
+}
+
 /// An error when neither build has the job.
 fn is_known(before: &Recorded, after: &Recorded, job: &JobId) -> Result<(), UserError> {
     let has = |recorded: &Recorded| recorded.build.job(job).is_some();
