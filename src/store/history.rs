@@ -270,10 +270,12 @@ impl HistoryItem {
     /// When something was last recorded of one that [is cut off](Self::is_cut_off): nobody knows what has
     /// become of it. Of one that was imported that says nothing.
     pub fn last_seen(&self) -> Option<Millis> {
+        if self.imported || !self.is_cut_off() {
+            return None;
+        }
         let file = std::fs::metadata(&self.folder.journal).ok()?;
         let since = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        let at = Millis::try_from(since.as_millis()).ok();
-        at.filter(|_| self.is_cut_off() && !self.imported)
+        Millis::try_from(since.as_millis()).ok()
     }
 }
 
