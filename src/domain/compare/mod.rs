@@ -128,7 +128,7 @@ impl Kind {
 /// What something was, or is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// A text, at most [`LONGEST_TEXT`] characters of it.
+    /// A text, at most `LONGEST_TEXT` characters of it.
     Text(String),
     /// A duration in milliseconds.
     Millis(Millis),
