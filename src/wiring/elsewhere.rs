@@ -64,11 +64,21 @@ pub(super) async fn build(home: Home, args: BuildArgs, look: Look) -> Result<Exi
     let source = connections.follow(&build).await?;
     source.interest().set_all();
     report::watch(Box::new(source), look.printing(output == Output::Json)).await?;
-    let ended = client.build(&build.sid).await;
-    Ok(follow::exit_of(
-        &ended.map_err(|error| UserError::of(&error))?,
-    ))
+    // Its end was told, and may be not there yet where it is asked for.
+    let mut asked = 0;
+    loop {
+        let ended = client.build(&build.sid).await;
+        let ended = ended.map_err(|error| UserError::of(&error))?;
+        asked += 1;
+        if ended.status.is_final() || asked == MOST_ASKED {
+            return Ok(follow::exit_of(&ended));
+        }
+        tokio::time::sleep(follow::AT_END).await;
+    }
 }
+
+/// How often a server is asked how a build has ended whose end it has told.
+const MOST_ASKED: u32 = 20;
 
 /// What a server decides for itself cannot be asked of it.
 fn refuse_options(args: &BuildArgs) -> Result<(), UserError> {

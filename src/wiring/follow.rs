@@ -25,7 +25,7 @@ const WITHOUT_STREAM: Duration = Duration::from_secs(3);
 const WITH_STREAM: Duration = Duration::from_secs(30);
 
 /// How often once the end was told.
-const AT_END: Duration = Duration::from_secs(1);
+pub(super) const AT_END: Duration = Duration::from_secs(1);
 
 /// How long to wait for a stream before the first question.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
